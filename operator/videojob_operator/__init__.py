@@ -1,0 +1,1 @@
+"""Turns each VideoJob into a Kubernetes Job and keeps its status true."""

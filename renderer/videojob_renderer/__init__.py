@@ -1,0 +1,1 @@
+"""Renders one VideoJob and uploads the video."""
