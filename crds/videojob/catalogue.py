@@ -1,0 +1,93 @@
+"""The model catalogue: which models an installation offers and where their weights lie.
+
+Configuration of the administrator (chart values), mounted as JSON into operator and API.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, ValidationError, model_validator
+
+from videojob.base import Manifest
+from videojob.errors import ConfigurationError, violations
+from videojob.families import FAMILY_DEFAULTS, IMAGE_MODEL_SUFFIX, LONG_MODEL_PREFIX, Family
+from videojob.request import ModelName, Side
+
+Size = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{1,3}x[1-9][0-9]{1,3}$")]
+
+
+class ModelDefaults(Manifest):
+    """Values of a request that names none; what is absent here comes from the family."""
+
+    num_frames: int | None = Field(None, ge=9, le=161)
+    width: Side | None = None
+    height: Side | None = None
+    fps: int | None = Field(None, ge=1, le=60)
+    steps: int | None = Field(None, ge=1, le=200)
+    guidance_scale: float | None = Field(None, ge=0, le=30)
+
+
+class CatalogueModel(Manifest):
+    """One model.
+
+    Attributes:
+        family: decides how the weights are loaded and which frame counts are legal.
+        source: a folder (absolute path) or a hub repository (`owner/name`).
+        revision: commit or tag of the hub repository; None = its main branch.
+        dtype: of the weights on a GPU; None = the family's.
+        sizes: the only legal sizes, such as `720x480`; empty = any multiple of 16 up to the largest area.
+    """
+
+    family: Family
+    source: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    revision: str | None = None
+    dtype: Literal["float16", "bfloat16", "float32"] | None = None
+    sizes: tuple[Size, ...] = ()
+    defaults: ModelDefaults = ModelDefaults()
+
+    @model_validator(mode="after")
+    def _defaults_are_legal(self) -> Self:
+        frames = self.defaults.num_frames
+        rule = FAMILY_DEFAULTS[self.family].frames
+        if frames is not None and not rule.allows(frames):
+            raise ValueError(f"defaults.numFrames must be {rule} for family {self.family}, got {frames}")
+        return self
+
+
+class Catalogue(Manifest):
+    """All models of an installation, and which of them a request gets that names none."""
+
+    default_model: ModelName
+    models: dict[ModelName, CatalogueModel]
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.default_model not in self.models:
+            raise ValueError(f"defaultModel {self.default_model!r} is not one of models: {', '.join(self.models)}")
+        for name, model in self.models.items():
+            # The CRD can only go by the name, so a name must not promise another family.
+            if name.endswith(IMAGE_MODEL_SUFFIX) != model.family.takes_image:
+                raise ValueError(f"models.{name}: names of image-to-video models, and only those, end in -I2V")
+            is_long = model.family in (Family.COGVIDEOX_1_5, Family.COGVIDEOX_1_5_I2V)
+            if name.startswith(LONG_MODEL_PREFIX) and not is_long:
+                raise ValueError(f"models.{name}: names of family 1.5 only may begin with {LONG_MODEL_PREFIX}")
+        return self
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read the catalogue from its JSON file.
+
+        Raises:
+            ConfigurationError: the file is missing, is not JSON or breaks a rule; the text names file and field.
+        """
+        try:
+            return cls.model_validate(json.loads(path.read_text()))
+        except OSError as error:
+            raise ConfigurationError(f"model catalogue {path}: {error.strerror}") from error
+        except json.JSONDecodeError as error:
+            raise ConfigurationError(f"model catalogue {path}: not JSON: {error}") from error
+        except ValidationError as error:
+            first = violations(error)[0]
+            where = f"{first.field} " if first.field else ""
+            raise ConfigurationError(f"model catalogue {path}: {where}{first.message}") from error

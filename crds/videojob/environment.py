@@ -1,0 +1,22 @@
+"""The environment variables through which the operator hands a request to the renderer, and the settings all parts share.
+
+A request travels in the environment because argv shows in `ps`. S3 credentials travel in the variables that boto3 itself reads
+(AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_DEFAULT_REGION).
+"""
+
+NAME = "VIDEOJOB_NAME"
+NAMESPACE = "VIDEOJOB_NAMESPACE"
+UID = "VIDEOJOB_UID"
+POD_NAME = "VIDEOJOB_POD_NAME"
+REQUEST = "VIDEOJOB_REQUEST"  # ResolvedRequest as JSON
+TOKEN_DIR = "VIDEOJOB_TOKEN_DIR"  # noqa: S105 - a folder with token, ca.crt and namespace
+TERMINATION_LOG = "VIDEOJOB_TERMINATION_LOG"
+IMAGE = "VIDEOJOB_IMAGE"  # the image the renderer runs in, for status.renderer.image
+S3_BUCKET = "VIDEOJOB_S3_BUCKET"
+S3_PREFIX = "VIDEOJOB_S3_PREFIX"
+
+CATALOGUE = "VIDEOJOB_CATALOGUE"  # path of catalogue.json
+PROFILES = "VIDEOJOB_PROFILES"  # path of profiles.json
+
+TOKEN_MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a folder
+TERMINATION_LOG_PATH = "/dev/termination-log"

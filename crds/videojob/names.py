@@ -1,0 +1,41 @@
+"""Names that several parts must form alike: of VideoJobs, labels and objects in S3."""
+
+from datetime import UTC, datetime
+from random import Random
+from urllib.parse import urlsplit
+
+from videojob.resource import GROUP
+
+MAX_NAME_LENGTH = 52
+"""A pod is called NAME-xxxxx; the Job controller cuts names above 57 characters, which would hide whose pod it is."""
+
+NAME_PATTERN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+"""A DNS label."""
+
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "videojob-operator"
+NAME_LABEL = f"{GROUP}/name"
+UID_LABEL = f"{GROUP}/uid"
+
+_SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # Kubernetes' own: no vowels, so no words
+
+
+def new_name(now: datetime, random: Random) -> str:
+    """Make the name of a VideoJob that a REST client did not name, such as `job-20250914-121030-x7k2p`."""
+    suffix = "".join(random.choice(_SUFFIX_ALPHABET) for _ in range(5))
+    return f"job-{now.astimezone(UTC):%Y%m%d-%H%M%S}-{suffix}"
+
+
+def artifact_key(prefix: str, namespace: str, uid: str, pod_name: str, file_name: str) -> str:
+    """Say where a file of one attempt lies in the bucket.
+
+    The pod's name is the attempt: a pod that lost its node and wakes up later writes beside its successor, never over it.
+    """
+    parts = [part for part in (prefix.strip("/"), namespace, uid, pod_name, file_name) if part]
+    return "/".join(parts)
+
+
+def is_of_attempt(uri: str, uid: str, pod_name: str) -> bool:
+    """Tell whether an artifact's URI (`s3://BUCKET/KEY`) was written by this pod of this VideoJob."""
+    folders = urlsplit(uri).path.split("/")[:-1]
+    return folders[-2:] == [uid, pod_name]

@@ -1,0 +1,10 @@
+"""How Kubernetes calls a VideoJob."""
+
+GROUP = "videojob.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "VideoJob"
+PLURAL = "videojobs"
+SINGULAR = "videojob"
+SHORT_NAME = "vj"
+CRD_NAME = f"{PLURAL}.{GROUP}"

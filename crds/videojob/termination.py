@@ -1,0 +1,37 @@
+"""The renderer's last words: JSON in the container's termination message, read by the operator from the Pod's status."""
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+MAX_BYTES = 4096
+"""What the kubelet keeps of a termination message."""
+
+
+class TerminationMessage(BaseModel):
+    """Why the renderer ended.
+
+    Attributes:
+        reason: a word of `videojob.reasons.Reason`; a plain string, so that an older operator can read a newer renderer.
+        message: one sentence for the user, without the prompt.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    reason: str
+    message: str
+
+    def encode(self) -> str:
+        """Return the JSON text, its message cut so that the whole fits into `MAX_BYTES`."""
+        text = self.model_dump_json()
+        excess = len(text.encode()) - MAX_BYTES
+        if excess <= 0:
+            return text
+        kept = self.message.encode()[: -excess - len("…".encode())].decode(errors="ignore")
+        return TerminationMessage(reason=self.reason, message=kept + "…").model_dump_json()
+
+    @classmethod
+    def decode(cls, text: str) -> "TerminationMessage | None":
+        """Read a termination message; None where the container left none or something else."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError:
+            return None
