@@ -1,9 +1,10 @@
 """Generate the CustomResourceDefinition from the pydantic models.
 
-Direction: models -> YAML. What a model cannot say (CEL rules, printer columns, selectable fields) stands here as data. `make crds` writes
-crds/videojobs.yaml and the chart's copy; `make check` fails when they differ.
+Direction: models -> YAML. What a model cannot say (CEL rules, printer columns, selectable fields) stands here as
+data. `make crds` writes crds/videojobs.yaml and the chart's copy; `make check` fails when they differ.
 
-CEL messages are static: a `messageExpression` with `string(self.int)` exceeds the API server's cost budget more than a hundredfold.
+CEL messages are static: a `messageExpression` with `string(self.int)` exceeds the API server's cost budget more
+than a hundredfold.
 """
 
 import sys
@@ -34,7 +35,7 @@ _KEPT = (
     "maxItems", "default", "required",
 )  # fmt: skip
 _UNSAFE_MAXIMUM = 2**53
-"""JSON Schema numbers are floats to the API server: the seed's 2^63-1 would round up, and format int64 bounds it anyway."""
+"""JSON Schema numbers are floats to the API server: the seed's 2^63-1 would round up; format int64 bounds it."""
 
 _FIXED = ", ".join(f"'{name}'" for name in FIXED_SIZE_MODELS)
 
@@ -204,10 +205,18 @@ def _structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     return result
 
 
+class _PlainDumper(yaml.SafeDumper):
+    """YAML without anchors, which nobody expects in a manifest."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
+        """Write every value out."""
+        return True
+
+
 def render() -> str:
     """Return the manifest as YAML."""
     header = "# Generated from the models in crds/videojob by `make crds`; do not edit.\n"
-    return header + str(yaml.safe_dump(build_crd(), sort_keys=False, width=120))
+    return header + str(yaml.dump(build_crd(), Dumper=_PlainDumper, sort_keys=False, width=120))
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-"""The environment variables through which the operator hands a request to the renderer, and the settings all parts share.
+"""The environment variables through which the operator hands a request to the renderer.
 
-A request travels in the environment because argv shows in `ps`. S3 credentials travel in the variables that boto3 itself reads
-(AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_DEFAULT_REGION).
+A request travels in the environment because argv shows in `ps`. S3 credentials travel in the variables that boto3
+itself reads (AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_DEFAULT_REGION).
 """
 
 NAME = "VIDEOJOB_NAME"

@@ -1,9 +1,9 @@
 """What can be wrong with a request, told so that a user can mend it.
 
-    VideoJobError
-    ├── InvalidRequest    a value breaks a rule
-    └── UnknownModel      the model is not in the catalogue
-    ConfigurationError    the administrator's catalogue or profile file is wrong
+VideoJobError
+├── InvalidRequest    a value breaks a rule
+└── UnknownModel      the model is not in the catalogue
+ConfigurationError    the administrator's catalogue or profile file is wrong
 """
 
 from collections.abc import Iterable
@@ -67,7 +67,7 @@ class ConfigurationError(Exception):
 def rule_broken(field: str, message: str, nearest: Any = None) -> PydanticCustomError:
     """Make the error that a model validator raises for one field of the model."""
     # Braces are pydantic's own template syntax; our sentences hold none.
-    return PydanticCustomError("rule", "{sentence}", {"sentence": message, "field": field, "nearest": nearest})  # type: ignore[misc]
+    return PydanticCustomError("rule", "{sentence}", {"sentence": message, "field": field, "nearest": nearest})
 
 
 _SENTENCES = {

@@ -1,7 +1,8 @@
 """The families of CogVideoX: what each can render, and with which values when a request names none.
 
-Sources: the model cards of CogVideoX-2b, -5b and 1.5-5B, and diffusers 0.42.1, whose VAE gives back exactly the frames asked for only for 8k+1
-(16k+1 for 1.5, which packs two latent frames into one token) and whose transformer needs sizes in multiples of 16.
+Sources: the model cards of CogVideoX-2b, -5b and 1.5-5B, and diffusers 0.42.1, whose VAE gives back exactly the
+frames asked for only for 8k+1 (16k+1 for 1.5, which packs two latent frames into one token) and whose transformer
+needs sizes in multiples of 16.
 """
 
 from dataclasses import dataclass

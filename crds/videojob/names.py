@@ -29,7 +29,8 @@ def new_name(now: datetime, random: Random) -> str:
 def artifact_key(prefix: str, namespace: str, uid: str, pod_name: str, file_name: str) -> str:
     """Say where a file of one attempt lies in the bucket.
 
-    The pod's name is the attempt: a pod that lost its node and wakes up later writes beside its successor, never over it.
+    The pod's name is the attempt: a pod that lost its node and wakes up later writes beside its successor, never
+    over it.
     """
     parts = [part for part in (prefix.strip("/"), namespace, uid, pod_name, file_name) if part]
     return "/".join(parts)

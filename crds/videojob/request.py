@@ -1,7 +1,7 @@
 """What a user asks for: `spec.request`, immutable as a whole.
 
-The rules stand here twice over: as pydantic validators (for REST) and as OpenAPI bounds and CEL (for the API server, see crd.py). A property
-test on a real API server proves that both say the same.
+The rules stand here twice over: as pydantic validators (for REST) and as OpenAPI bounds and CEL (for the API
+server, see crd.py). A property test on a real API server proves that both say the same.
 """
 
 from typing import Annotated, Self
@@ -19,7 +19,7 @@ from videojob.families import (
 )
 
 NOT_BLANK_PATTERN = r"[^\t-\r \x1c-\x1f\x85\xa0\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]"
-"""Any character but Unicode's white space, for CEL (RE2): written out because `\\s` is less there than `str.isspace` here."""
+"""Any character but white space, for CEL (RE2): written out because `\\s` is less there than `str.isspace` here."""
 
 MAX_PROMPT_LENGTH = 4096
 MAX_SEED = 2**63 - 1
@@ -88,7 +88,7 @@ class VideoJobRequest(Manifest):
         None, description="How strictly the prompt is followed. 1 and below switch guidance off, at half the cost."
     )
     seed: Annotated[Int64, Field(ge=0, le=MAX_SEED)] | None = Field(
-        None, description="Equal seeds give equal videos. Absent: drawn by the renderer and recorded in status.resolved."
+        None, description="Equal seeds give equal videos. Absent: drawn by the renderer, recorded in status.resolved."
     )
     image: Uri | None = Field(None, description="Input image (s3:// or https://) of the image-to-video models.")
 

@@ -12,9 +12,7 @@ ONE_YEAR_SECONDS = 365 * 24 * 3600
 Count = Annotated[int, Field(ge=0, le=100, json_schema_extra={"format": "int32"})]
 PositiveSeconds = Annotated[int, Field(ge=1, le=ONE_YEAR_SECONDS, json_schema_extra={"format": "int64"})]
 Seconds = Annotated[int, Field(ge=0, le=ONE_YEAR_SECONDS, json_schema_extra={"format": "int64"})]
-ProfileName = Annotated[
-    str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-]
+ProfileName = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 WebhookUrl = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^https?://[^/\s]+(/\S*)?$")]
 
 
@@ -35,8 +33,10 @@ class VideoJobSpec(Manifest):
     profile: ProfileName = Field(
         "default", description="A runtime profile of the administrator: nodes, GPUs, image, speed options; immutable."
     )
-    suspend: bool = Field(False, description="True: no GPU is used until it is false again.")
-    cancel: bool = Field(False, description="Set to true to end the job for good and free its GPU; cannot be unset.")
+    suspend: bool = Field(default=False, description="True: no GPU is used until it is false again.")
+    cancel: bool = Field(
+        default=False, description="Set to true to end the job for good and free its GPU; cannot be unset."
+    )
     backoff_limit: Count = Field(3, description="How many failed pods are replaced before the job fails.")
     start_deadline_seconds: PositiveSeconds | None = Field(
         None, description="Give up when no pod runs after this long. Absent: never."

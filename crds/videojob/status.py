@@ -1,7 +1,7 @@
 """The status of a VideoJob, split by writer.
 
-The operator writes everything but `progress`, `artifacts`, `renderer` and `resolved.seed`; the renderer writes only those, by merge patch of
-maps, never of a list. So neither can undo the other's fields.
+The operator writes everything but `progress`, `artifacts`, `renderer` and `resolved.seed`; the renderer writes only
+those, by merge patch of maps, never of a list. So neither can undo the other's fields.
 """
 
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The renderer's last words: JSON in the container's termination message, read by the operator from the Pod's status."""
+"""The renderer's last words: JSON in the container's termination message, which the operator reads from the Pod."""
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -10,7 +10,7 @@ class TerminationMessage(BaseModel):
     """Why the renderer ended.
 
     Attributes:
-        reason: a word of `videojob.reasons.Reason`; a plain string, so that an older operator can read a newer renderer.
+        reason: a word of `videojob.reasons.Reason`; a plain string, so that an older operator reads a newer renderer.
         message: one sentence for the user, without the prompt.
     """
 
