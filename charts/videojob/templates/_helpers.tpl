@@ -1,0 +1,142 @@
+{{/* Name of all objects, at most 40 characters: the names of the parts are added to it. */}}
+{{- define "videojob.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{ .Values.fullnameOverride }}
+{{- else if contains .Chart.Name .Release.Name -}}
+{{ .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else -}}
+{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 40 | trimSuffix "-" }}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels that select the pods of a part. Takes (list $ "part"). */}}
+{{- define "videojob.selector" -}}
+{{- $root := index . 0 -}}
+app.kubernetes.io/name: {{ $root.Chart.Name }}
+app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end -}}
+
+{{/* Labels of every object of a part. Takes (list $ "part"). */}}
+{{- define "videojob.labels" -}}
+{{- $root := index . 0 -}}
+{{ include "videojob.selector" . }}
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: videojob
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* Image reference of a part: a digest wins over a tag. Takes (list $ .Values.PART.image). */}}
+{{- define "videojob.image" -}}
+{{- $root := index . 0 -}}
+{{- $image := index . 1 -}}
+{{- with $root.Values.imageRegistry -}}{{ . }}/{{- end -}}
+{{ $image.repository }}
+{{- if $image.digest -}}@{{ $image.digest }}{{- else -}}:{{ $image.tag | default $root.Chart.AppVersion }}{{- end -}}
+{{- end -}}
+
+{{/* Names of the served namespaces, as a JSON list. */}}
+{{- define "videojob.namespaces" -}}
+{{- .Values.namespaces | default (list .Release.Namespace) | toJson -}}
+{{- end -}}
+
+{{/* Name of the ConfigMap and, where the chart makes it, of the Secret of the storage. */}}
+{{- define "videojob.storageName" -}}
+{{ include "videojob.fullname" . }}-storage
+{{- end -}}
+
+{{/* Name of the Secret with the S3 keys; empty: workload identity. */}}
+{{- define "videojob.storageSecret" -}}
+{{- if .Values.storage.existingSecret -}}
+{{ .Values.storage.existingSecret }}
+{{- else if .Values.storage.accessKeyId -}}
+{{ include "videojob.storageName" . }}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels and annotations of a pod. The checksum starts new pods when the configuration changes. Takes (list $ "part" .Values.PART). */}}
+{{- define "videojob.podMetadata" -}}
+{{- $root := index . 0 -}}
+{{- $part := index . 2 -}}
+labels:
+  {{- include "videojob.labels" (list $root (index . 1)) | nindent 2 }}
+  {{- with $part.podLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+annotations:
+  checksum/config: {{ include (print $root.Template.BasePath "/config.yaml") $root | sha256sum }}
+  checksum/storage: {{ include (print $root.Template.BasePath "/storage.yaml") $root | sha256sum }}
+  {{- with $part.podAnnotations }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{/* What every pod of the chart has in its spec; meets Pod Security "restricted". Takes (list $ "part" .Values.PART). */}}
+{{- define "videojob.podSpec" -}}
+{{- $root := index . 0 -}}
+{{- $part := index . 2 -}}
+serviceAccountName: {{ include "videojob.fullname" $root }}-{{ index . 1 }}
+automountServiceAccountToken: true
+enableServiceLinks: false
+terminationGracePeriodSeconds: {{ $part.terminationGracePeriodSeconds }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  fsGroup: 65532
+  seccompProfile: {type: RuntimeDefault}
+{{- with $part.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $root.Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- with $part.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $part.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $part.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Security context of every container of the chart. */}}
+{{- define "videojob.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{/* A namespaced Role and its binding to the service account of a part. Takes a dict: root, part, namespace, rules (YAML). */}}
+{{- define "videojob.role" -}}
+{{- $name := printf "%s-%s" (include "videojob.fullname" .root) .part -}}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {{ $name }}
+  namespace: {{ .namespace }}
+  labels:
+    {{- include "videojob.labels" (list .root .part) | nindent 4 }}
+rules:
+  {{- .rules | trim | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ $name }}
+  namespace: {{ .namespace }}
+  labels:
+    {{- include "videojob.labels" (list .root .part) | nindent 4 }}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $name }}}
+subjects:
+  - {kind: ServiceAccount, name: {{ $name }}, namespace: {{ .accountNamespace }}}
+{{- end -}}
