@@ -1,0 +1,74 @@
+# videojob: `make demo` runs the main job end to end, `make test` runs all tests; both set up everything they need.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON_BIN := .venv/bin/python
+PACKAGES := crds/videojob operator/videojob_operator renderer/videojob_renderer api/videojob_api local/videojob_local
+IMAGES := operator renderer api
+UV := $(shell command -v uv || echo .uv/bin/uv)
+export MODEL PORT
+
+.PHONY: help
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: ## Install the Python environment into .venv (the other targets do it by themselves)
+	@scripts/setup
+
+.PHONY: demo
+demo: setup ## Run the main job: prompt in, MP4 out, on a real control plane (MODEL=..., PORT=8000)
+	@$(PYTHON_BIN) -m videojob_local demo
+
+.PHONY: up
+up: setup ## Start the local stack and keep it running
+	@$(PYTHON_BIN) -m videojob_local up
+
+.PHONY: down
+down: setup ## Stop the local stack and remove its state
+	@$(PYTHON_BIN) -m videojob_local down
+
+.PHONY: status
+status: setup ## Say what runs, and its health
+	@$(PYTHON_BIN) -m videojob_local status
+
+.PHONY: logs
+logs: setup ## Show the logs of the local stack (PART=operator, api, node, ...)
+	@$(PYTHON_BIN) -m videojob_local logs $(PART)
+
+.PHONY: env
+env: setup ## Print shell settings for the local stack: eval "$$(make -s env)"
+	@$(PYTHON_BIN) -m videojob_local env
+
+.PHONY: test
+test: setup ## Run all tests (TESTS=path to run some)
+	@$(PYTHON_BIN) -m videojob_local build
+	@$(PYTHON_BIN) -m pytest $(TESTS)
+
+.PHONY: check
+check: setup ## Check format, lint, types, import contracts and generated files
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy $(PACKAGES)
+	@.venv/bin/lint-imports --no-logo
+	@$(PYTHON_BIN) scripts/check_generated.py
+
+.PHONY: format
+format: setup ## Format the code
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+.PHONY: crds
+crds: setup ## Write crds/videojobs.yaml and the chart's copy from the models
+	@$(PYTHON_BIN) -m videojob.crd crds/videojobs.yaml charts/videojob/files/crd.yaml
+
+.PHONY: lock
+lock: setup ## Lock the dependencies again and export the images' requirement files
+	@$(UV) lock
+	@for image in $(IMAGES); do $(UV) export --quiet --locked --no-dev --no-emit-workspace --no-header --package videojob-$$image \
+	  --format requirements-txt --output-file requirements/$$image.txt; done
+
+.PHONY: clean
+clean: ## Remove the environment and everything that was generated here (not the cache in the home folder)
+	@rm -rf .venv .uv out .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
