@@ -89,7 +89,7 @@ def test_what_the_model_cannot_render_is_refused(fields: dict[str, Any], field: 
 
 
 def test_an_unknown_model_is_refused_with_the_nearest_known_one() -> None:
-    with pytest.raises(UnknownModel, match="CogVideoX-2b, CogVideoX1.5-5B, anime, quick") as caught:
+    with pytest.raises(UnknownModel, match=r"CogVideoX-2b, CogVideoX1\.5-5B, anime, quick") as caught:
         resolve(VideoJobRequest(prompt="x", model="CogVideoX-2B"), CATALOGUE)
     assert caught.value.nearest == "CogVideoX-2b"
     assert caught.value.reason is Reason.UNKNOWN_MODEL
