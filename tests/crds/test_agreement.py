@@ -23,7 +23,8 @@ def mostly(legal: st.SearchStrategy[Any], doubtful: st.SearchStrategy[Any]) -> s
     return st.integers(0, 5).flatmap(lambda die: doubtful if die == 0 else legal)
 
 
-WRONG_TYPES = st.sampled_from(["6", True, [], {}, 1.5, 33.0])
+# Not 33.0, about which the two differ (see test_a_whole_number_written_as_a_float_is_stored_as_an_integer).
+WRONG_TYPES = st.sampled_from(["6", True, [], {}, 1.5])
 NUMBERS = st.integers(-2, 210) | st.integers(-(2**64), 2**64) | WRONG_TYPES
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40).filter(
     lambda text: not text.isspace()
