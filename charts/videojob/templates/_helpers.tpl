@@ -41,6 +41,11 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- .Values.namespaces | default (list .Release.Namespace) | toJson -}}
 {{- end -}}
 
+{{/* Namespaces that need the storage settings: the renderers' and the API's own, as a JSON list. */}}
+{{- define "videojob.storageNamespaces" -}}
+{{- append .Values.namespaces .Release.Namespace | uniq | sortAlpha | toJson -}}
+{{- end -}}
+
 {{/* Name of the ConfigMap and, where the chart makes it, of the Secret of the storage. */}}
 {{- define "videojob.storageName" -}}
 {{ include "videojob.fullname" . }}-storage
@@ -60,7 +65,8 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- $root := index . 0 -}}
 {{- $part := index . 2 -}}
 labels:
-  {{- include "videojob.labels" (list $root (index . 1)) | nindent 2 }}
+  {{- include "videojob.selector" (list $root (index . 1)) | nindent 2 }}
+  app.kubernetes.io/part-of: videojob
   {{- with $part.podLabels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -116,7 +122,7 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* A namespaced Role and its binding to the service account of a part. Takes a dict: root, part, namespace, rules (YAML). */}}
+{{/* A namespaced Role and its binding to the service account of a part. Takes a dict: root, part, namespace, accountNamespace, rules (YAML). */}}
 {{- define "videojob.role" -}}
 {{- $name := printf "%s-%s" (include "videojob.fullname" .root) .part -}}
 apiVersion: rbac.authorization.k8s.io/v1

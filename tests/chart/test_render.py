@@ -1,0 +1,68 @@
+"""The chart as a whole: clean for helm's linter, equal to its golden renderings, and carrying the CRD unchanged."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.chart.rendering import Helm, Render, Rendered
+
+GOLDEN = {
+    "default": ("--set=crds.enabled=false",),
+    "full": ("--values=charts/videojob/ci/full-values.yaml",),
+}
+
+
+@pytest.mark.parametrize("arguments", [(), ("--values=charts/videojob/ci/full-values.yaml",)])
+def test_helm_lint_is_content(helm: Helm, arguments: tuple[str, ...]) -> None:
+    result = helm("lint", "--strict", "charts/videojob", *arguments)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_it_renders_to_the_golden_manifests(helm: Helm, root: Path, name: str) -> None:
+    """To accept a change: run the command of the message and read the difference."""
+    command = ("template", "videojob", "charts/videojob", "--namespace=videojob", *GOLDEN[name])
+    golden = root / f"tests/chart/golden/{name}.yaml"
+    result = helm(*command)
+    assert list(yaml.safe_load_all(result.stdout)) == list(yaml.safe_load_all(golden.read_text())), (
+        f"helm {' '.join(command)} > {golden.relative_to(root)}"
+    )
+
+
+def test_the_definition_is_the_generated_one_and_survives_an_uninstall(default: Rendered, root: Path) -> None:
+    definition = default.one("CustomResourceDefinition", "videojobs.videojob.dev")
+    assert definition["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
+    assert definition == yaml.safe_load((root / "crds/videojobs.yaml").read_text())
+
+
+def test_the_definition_can_be_left_to_someone_else_or_go_with_the_release(render: Render) -> None:
+    assert not render(crds__enabled="false").of_kind("CustomResourceDefinition")
+    (definition,) = render(crds__keep="false").of_kind("CustomResourceDefinition")
+    assert "annotations" not in definition["metadata"]
+
+
+def test_two_releases_in_a_namespace_do_not_share_a_name(helm: Helm) -> None:
+    def names(release: str) -> set[tuple[str, str]]:
+        rendered = helm("template", release, "charts/videojob", "--set=crds.enabled=false").stdout
+        return {(each["kind"], each["metadata"]["name"]) for each in yaml.safe_load_all(rendered) if each}
+
+    assert not names("first") & names("second")
+    assert ("Service", "first-videojob-api") in names("first")
+
+
+def test_names_stay_within_what_kubernetes_allows(helm: Helm) -> None:
+    rendered = helm("template", "r" * 53, "charts/videojob", "--set=crds.enabled=false").stdout
+    assert all(len(each["metadata"]["name"]) <= 63 for each in yaml.safe_load_all(rendered) if each)
+
+
+def test_the_notes_warn_of_what_would_hurt_later(helm: Helm) -> None:
+    def notes(*values: str) -> str:
+        settings = [f"--set={value}" for value in values]
+        result = helm("install", "videojob", "charts/videojob", "--dry-run=client", "--namespace=videojob", *settings)
+        assert result.returncode == 0, result.stderr
+        return result.stdout.partition("NOTES:")[2]
+
+    assert "workload identity" in notes()
+    assert "delete every VideoJob" not in notes()
+    assert "delete every VideoJob" in notes("crds.keep=false")
+    assert "workload identity" not in notes("storage.existingSecret=keys")

@@ -1,0 +1,76 @@
+"""Each identity may do what it does, and nothing more.
+
+The Roles are written out here in full: a new right shows up as a failing test.
+"""
+
+from typing import Any
+
+import pytest
+from tests.chart.rendering import Rendered
+
+Rules = set[tuple[str, str, str]]
+
+RIGHTS: dict[str, Rules] = {
+    "videojob-operator": {
+        *(("videojob.dev", "videojobs", verb) for verb in ("get", "list", "watch")),
+        ("videojob.dev", "videojobs/status", "patch"),
+        ("videojob.dev", "videojobs/finalizers", "update"),
+        *(("batch", "jobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
+        *(("", "pods", verb) for verb in ("list", "watch")),
+        ("", "events", "create"),
+    },
+    "videojob-api": {
+        ("videojob.dev", "videojobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")
+    },
+    "videojob-renderer": {("videojob.dev", "videojobs/status", "patch")},
+}
+
+
+def rights(role: dict[str, Any]) -> Rules:
+    assert all(set(rule) == {"apiGroups", "resources", "verbs"} for rule in role["rules"])
+    return {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+@pytest.mark.parametrize("name", RIGHTS)
+def test_each_role_holds_exactly_these_rights(default: Rendered, name: str) -> None:
+    assert rights(default.one("Role", name)) == RIGHTS[name]
+
+
+def test_there_are_no_other_roles_and_none_for_the_whole_cluster(default: Rendered, full: Rendered) -> None:
+    for rendered in (default, full):
+        assert {role["metadata"]["name"] for role in rendered.of_kind("Role")} == set(RIGHTS)
+        assert not rendered.of_kind("ClusterRole")
+        assert not rendered.of_kind("ClusterRoleBinding")
+
+
+def test_each_role_is_bound_to_its_own_service_account_only(default: Rendered, full: Rendered) -> None:
+    for rendered in (default, full):
+        for binding in rendered.of_kind("RoleBinding"):
+            name = binding["metadata"]["name"]
+            assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+            (subject,) = binding["subjects"]
+            assert subject["name"] == name
+            assert rendered.one("ServiceAccount", name, subject["namespace"])
+
+
+def test_operator_and_renderer_have_their_role_in_each_served_namespace_and_the_api_in_the_first(
+    full: Rendered,
+) -> None:
+    places = {(role["metadata"]["name"], role["metadata"]["namespace"]) for role in full.of_kind("Role")}
+    assert places == {
+        ("videojob-operator", "studio"),
+        ("videojob-operator", "research"),
+        ("videojob-renderer", "studio"),
+        ("videojob-renderer", "research"),
+        ("videojob-api", "studio"),
+    }
+
+
+def test_no_service_account_hands_its_token_to_pods_that_do_not_ask(default: Rendered) -> None:
+    assert all(account["automountServiceAccountToken"] is False for account in default.of_kind("ServiceAccount"))

@@ -1,0 +1,96 @@
+"""Values: a wrong one is refused with the path of the field, and each one is documented."""
+
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.chart.rendering import Helm, Manifest
+
+REFUSED = {
+    "a misspelt value": ("operater.replicas=1", "operater"),
+    "two operators": ("operator.replicas=2", "/operator/replicas"),
+    "a privileged port": ("api.port=80", "/api/port"),
+    "an unknown family": ("models.mine.family=3,models.mine.source=/models/mine", "/models/mine/family"),
+    "a model without a source": ("models.mine.family=5b", "/models/mine"),
+    "a width that is no multiple of 16": (
+        "models.CogVideoX-2b.defaults.width=721",
+        "/models/CogVideoX-2b/defaults/width",
+    ),
+    "no default profile": ("profiles.default=null", "/profiles"),
+    "an unknown field of a profile": ("profiles.default.gpu=1", "/profiles/default"),
+    "a profile name no VideoJob may use": ("profiles.Big.gpus=1", "Big"),
+    "no bucket": ("storage.bucket=", "/storage/bucket"),
+    "a prefix with a slash before it": ("storage.prefix=/videos", "/storage/prefix"),
+    "half a pair of keys": ("storage.accessKeyId=AKIA", "/storage/secretAccessKey"),
+    "the other half": ("storage.secretAccessKey=key", "/storage/accessKeyId"),
+    "keys given twice": (
+        "storage.existingSecret=s,storage.accessKeyId=a,storage.secretAccessKey=b",
+        "/storage/accessKeyId",
+    ),
+    "an endpoint without a scheme": ("storage.endpoint=s3.example.com", "/storage/endpoint"),
+    "a digest that is a tag": ("api.image.digest=latest", "/api/image/digest"),
+    "an ingress without a host": ("api.ingress.enabled=true", "/api/ingress/hosts"),
+    "a Service type that does not exist": ("api.service.type=Public", "/api/service/type"),
+    "a default model that is not in the catalogue": ("defaultModel=CogVideoX-7b", "CogVideoX-5b"),
+}
+
+
+@pytest.mark.parametrize(("values", "path"), REFUSED.values(), ids=REFUSED)
+def test_helm_refuses(helm: Helm, values: str, path: str) -> None:
+    result = helm("template", "videojob", "charts/videojob", f"--set={values}")
+    assert result.returncode != 0
+    assert path in result.stderr
+
+
+def keys(values: Any, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+    """Return the paths of all values, without what lies inside the open maps."""
+    if not isinstance(values, dict) or not values or path in OPEN_MAPS:
+        return {path}
+    return set().union(*(keys(value, (*path, key)) for key, value in values.items()))
+
+
+OPEN_MAPS = {
+    ("models",),
+    ("profiles",),
+    *((part, field) for part in ("operator", "api") for field in ("resources", "updateStrategy")),
+}
+
+
+@pytest.fixture(scope="module")
+def schema(root: Path) -> Manifest:
+    return json.loads((root / "charts/videojob/values.schema.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def text(root: Path) -> str:
+    return (root / "charts/videojob/values.yaml").read_text()
+
+
+def properties(schema: Manifest, node: Manifest, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+    """Return the paths of all values the schema knows, in the closed part."""
+    node = schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+    if "properties" not in node or path in OPEN_MAPS:
+        return {path}
+    inner = (properties(schema, child, (*path, key)) for key, child in node["properties"].items() if key != "global")
+    return set().union(*inner)
+
+
+def test_the_schema_knows_exactly_the_values_there_are(schema: Manifest, text: str) -> None:
+    assert keys(yaml.safe_load(text)) == properties(schema, schema)
+
+
+def test_every_value_has_a_line_that_explains_it(text: str) -> None:
+    """Each key whose value is not a block of further keys is preceded by a comment `# -- ...`."""
+    closed, _, _ = text.partition("\nmodels:")
+    rest = text[text.index("\nstorage:") :]
+    lines = (closed + rest).splitlines()
+    undocumented = []
+    for above, line in pairwise(lines):
+        is_value = re.match(r"^ *[A-Za-z]+: +[^#\s]", line)
+        if is_value and not above.lstrip().startswith("#") and not re.match(r"^    (requests|limits):", line):
+            undocumented.append(line)
+    assert not undocumented
