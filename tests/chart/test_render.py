@@ -66,3 +66,10 @@ def test_the_notes_warn_of_what_would_hurt_later(helm: Helm) -> None:
     assert "delete every VideoJob" not in notes()
     assert "delete every VideoJob" in notes("crds.keep=false")
     assert "workload identity" not in notes("storage.existingSecret=keys")
+
+
+def test_a_kubernetes_without_selectable_fields_is_refused(helm: Helm) -> None:
+    assert helm("template", "videojob", "charts/videojob", "--kube-version=1.31.0").returncode == 0
+    result = helm("template", "videojob", "charts/videojob", "--kube-version=1.30.9")
+    assert result.returncode != 0
+    assert "1.31" in result.stderr

@@ -62,7 +62,8 @@ OPEN_MAPS = {
 
 @pytest.fixture(scope="module")
 def schema(root: Path) -> Manifest:
-    return json.loads((root / "charts/videojob/values.schema.json").read_text())
+    document: Manifest = json.loads((root / "charts/videojob/values.schema.json").read_text())
+    return document
 
 
 @pytest.fixture(scope="module")
