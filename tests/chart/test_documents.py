@@ -1,0 +1,36 @@
+"""The helm commands and values that the READMEs show are ones the chart takes."""
+
+import shlex
+from itertools import groupby
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from tests.chart.rendering import Helm
+
+READMES = ("README.md", "charts/videojob/README.md")
+
+
+def blocks(text: str) -> list[str]:
+    """Return the indented blocks of a page, dedented."""
+    runs = groupby(text.splitlines(keepends=True), key=lambda line: line.startswith("    "))
+    return [dedent("".join(lines)) for indented, lines in runs if indented]
+
+
+@pytest.mark.parametrize("page", READMES)
+def test_its_helm_install_is_one_the_chart_takes(helm: Helm, root: Path, page: str) -> None:
+    text = "\n".join(blocks((root / page).read_text())).replace("\\\n", " ")
+    commands = [shlex.split(line) for line in text.splitlines() if line.strip().startswith("helm install")]
+    assert commands
+    for _, _, *arguments in commands:
+        result = helm("template", *arguments)
+        assert result.returncode == 0, result.stderr
+
+
+def test_the_values_shown_for_weights_on_a_volume_are_taken(helm: Helm, root: Path, tmp_path: Path) -> None:
+    (shown,) = [block for block in blocks((root / READMES[1]).read_text()) if block.startswith("models:")]
+    values = tmp_path / "values.yaml"
+    values.write_text(shown)
+    result = helm("template", "videojob", "charts/videojob", f"--values={values}")
+    assert result.returncode == 0, result.stderr
+    assert "claimName" in result.stdout
