@@ -63,6 +63,10 @@ format: setup ## Format the code
 crds: setup ## Write crds/videojobs.yaml and the chart's copy from the models
 	@$(PYTHON_BIN) -m videojob.crd crds/videojobs.yaml charts/videojob/files/crd.yaml
 
+.PHONY: docs
+docs: setup ## Write docs/reasons.md from the catalogue of reasons
+	@$(PYTHON_BIN) scripts/reasons_page.py
+
 .PHONY: lock
 lock: setup ## Lock the dependencies again and export the images' requirement files
 	@$(UV) lock

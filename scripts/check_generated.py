@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import reasons_page
 from videojob import crd
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +24,8 @@ def export_requirements(image: str) -> str:
 def stale_files() -> list[str]:
     """Return one sentence for each generated file that is out of date."""
     stale = [f"{path}: run `make crds`" for path in CRD_COPIES if (ROOT / path).read_text() != crd.render()]
+    if reasons_page.PAGE.read_text() != reasons_page.render():
+        stale.append("docs/reasons.md: run `make docs`")
     for image in IMAGES:
         path = ROOT / f"requirements/{image}.txt"
         if not path.exists() or path.read_text() != export_requirements(image):
