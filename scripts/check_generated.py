@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import reasons_page
+
 from videojob import crd
 
 ROOT = Path(__file__).resolve().parent.parent
