@@ -16,6 +16,7 @@ from videojob_local.node.client import ApiClient, Changed, Deleted, Listed
 from videojob_local.node.config import NodeConfig
 from videojob_local.node.container_builder import ContainerBuilder
 from videojob_local.node.environment import EnvironmentResolver, inherited
+from videojob_local.node.events import EventRecorder
 from videojob_local.node.gpus import GpuPool, find_gpus
 from videojob_local.node.heartbeat import Heartbeat
 from videojob_local.node.log_server import LogServer
@@ -47,6 +48,7 @@ class Agent:
         self._config = config
         self._state = state
         self._publisher = StatusPublisher(self._api, config.address)
+        self._events = EventRecorder(self._api, config.name)
         self._heartbeat = Heartbeat(config, machine, self._api)
         builder = ContainerBuilder(
             server=config.server,
@@ -55,7 +57,7 @@ class Agent:
             volumes=Volumes(sources, tokens, config.address, machine.capacity),
             environment=EnvironmentResolver(sources, config.address, machine.capacity),
         )
-        self._runner = PodRunner(gpus, GpuPool(gpus), state, builder, self._publisher, config.address)
+        self._runner = PodRunner(gpus, GpuPool(gpus), state, builder, self._publisher, self._events, config.address)
         self._runs: dict[str, PodRun] = {}
         self._errands: set[asyncio.Task[None]] = set()
         kind = "pretended" if gpus.pretended else "real"
@@ -76,6 +78,7 @@ class Agent:
             task.cancel()
         await self._shut_down()
         await logs.cleanup()
+        self._events.close()
         await self._api.close()
         for task in done:
             task.result()  # a duty that broke ends the agent with its error
@@ -159,6 +162,7 @@ class Agent:
     def _forget(self, run: PodRun) -> None:
         self._runs.pop(run.uid, None)
         self._publisher.forget(run)
+        self._events.forget(run)
         shutil.rmtree(run.folder, ignore_errors=True)
 
     def _errand(self, work: Coroutine[Any, Any, None]) -> None:

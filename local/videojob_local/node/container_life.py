@@ -14,6 +14,7 @@ from typing import Any
 
 from videojob_local.node.command import Command
 from videojob_local.node.errors import NotReadyYet, PodStopped
+from videojob_local.node.events import EventRecorder
 from videojob_local.node.manifest import Manifest, timestamp
 from videojob_local.node.pod_run import PodRun
 from videojob_local.node.probes import HealthWatch
@@ -53,6 +54,7 @@ class ContainerLife:
         state: StateFolder,
         *,
         address: str,
+        events: EventRecorder,
         build: Callable[[], Awaitable[Command]],
         publish: Callable[[], Awaitable[None]],
     ) -> None:
@@ -61,6 +63,7 @@ class ContainerLife:
         self._record = run.record(container)
         self._state = state
         self._address = address
+        self._events = events
         self._build = build
         self._publish = publish
         self._is_main = container is run.main
@@ -96,10 +99,15 @@ class ContainerLife:
             except NotReadyYet as error:
                 log.info("pod %s not ready to start: %s: %s", self._run.path, error.reason, error.message)
                 if time.monotonic() - began > _QUIET_SECONDS:
-                    self._record.state = {"waiting": {"reason": error.reason, "message": error.message[:500]}}
-                    await self._publish()
+                    await self._wait_for(error)
             await self._run.unless_stopped(asyncio.sleep(pause))
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    async def _wait_for(self, error: NotReadyYet) -> None:
+        self._record.state = {"waiting": {"reason": error.reason, "message": error.message[:500]}}
+        reason = "FailedMount" if error.reason == "ContainerCreating" else "Failed"
+        self._events.warning(self._run, reason, f"{error.reason}: {error.message}")
+        await self._publish()
 
     async def _build_now(self) -> Command:
         return await self._build()
@@ -129,6 +137,7 @@ class ContainerLife:
             log.info("started %s, pid %d, %.1f ms after the Pod was seen", self._run.path, child.pid, milliseconds)
         self._record.container_id = f"process://{child.pid}"
         self._record.state = {"running": {"startedAt": began}}
+        self._events.normal(self._run, "Started", f"Started container {self._container['name']}")
 
     async def _watch(self, child: ChildProcess) -> tuple[int, str]:
         """Wait until the process ends or must be ended; return its exit code and, if a probe ended it, why."""
@@ -144,6 +153,9 @@ class ContainerLife:
         if not ended.done():
             why = health.unhealthy.result() if health.unhealthy.done() else ""
             log.info("ending %s, pid %d: %s", self._run.path, child.pid, why or "asked to")
+            if why:
+                self._events.warning(self._run, "Unhealthy", why)
+            self._events.normal(self._run, "Killing", f"Stopping container {self._container['name']}")
             await child.end(self._run.grace_seconds, self._pre_stop_seconds())
         stop.cancel()
         exit_code = await ended
@@ -182,6 +194,7 @@ class ContainerLife:
         message = f"back-off {seconds:.0f}s restarting failed container={self._container['name']}"
         self._record.last_state = ended
         self._record.state = {"waiting": {"reason": "CrashLoopBackOff", "message": message}}
+        self._events.warning(self._run, "BackOff", message)
         await self._publish()
         try:
             await self._run.unless_stopped(asyncio.sleep(seconds))

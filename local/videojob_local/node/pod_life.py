@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from videojob_local.node.container_builder import ContainerBuilder
 from videojob_local.node.container_life import ContainerLife
 from videojob_local.node.errors import PodStopped, UnsupportedPod
+from videojob_local.node.events import EventRecorder
 from videojob_local.node.gpus import GpuPool, Gpus, gpus_of
 from videojob_local.node.manifest import Manifest
 from videojob_local.node.pod_run import Ending, PodRun
@@ -31,6 +32,7 @@ class PodRunner:
     state: StateFolder
     builder: ContainerBuilder
     publisher: StatusPublisher
+    events: EventRecorder
     address: str
 
     async def live(self, run: PodRun) -> None:
@@ -80,6 +82,7 @@ class PodRunner:
             container,
             self.state,
             address=self.address,
+            events=self.events,
             build=lambda: self.builder.build(run, container, environment),
             publish=publish,
         )
@@ -91,6 +94,7 @@ class PodRunner:
             refuse_unsupported(run.spec)
         except UnsupportedPod as error:
             log.warning("pod %s: %s", run.path, error)
+            self.events.warning(run, "UnsupportedPod", str(error))
             run.record(run.main).state = {"waiting": {"reason": "UnsupportedPod", "message": str(error)}}
             await self.publisher.publish(run, "Pending")
             await run.stop.wait()

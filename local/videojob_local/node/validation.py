@@ -32,6 +32,9 @@ def refuse_unsupported(spec: Manifest) -> None:
 
 def _check_container(container: Manifest) -> None:
     name, hooks = container["name"], container.get("lifecycle", {})
+    for mount in container.get("volumeMounts", []):
+        if "subPathExpr" in mount:
+            raise UnsupportedPod(f"container {name}: a process node knows no subPathExpr")
     for probe in PROBES:
         if probe in container and not any(kind in container[probe] for kind in _PROBE_KINDS):
             raise UnsupportedPod(f"container {name}: {probe}: a process node knows {' and '.join(_PROBE_KINDS)} only")

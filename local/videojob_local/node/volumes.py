@@ -1,7 +1,7 @@
 """Volumes as folders of the Pod: emptyDir, configMap, secret, downwardAPI, projected; and hostPath.
 
-A folder is made after all that goes into it has been fetched, so one that is there is complete. Sizes, media and read-only
-mounts are not enforced, and a ConfigMap that changes later does not change its files.
+A folder is made after all that goes into it has been fetched, so one that is there is complete. Sizes, media and
+read-only mounts are not enforced, and a ConfigMap that changes later does not change its files.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from videojob_local.node.errors import ApiError, NotReadyYet
 from videojob_local.node.manifest import Manifest
 from videojob_local.node.pod_run import PodRun
 from videojob_local.node.sources import Sources
-from videojob_local.node.tokens import TokenMinter
+from videojob_local.node.tokens import Token, TokenMinter
 from videojob_local.node.validation import VOLUME_KINDS
 
 _DEFAULT_MODE = 0o644
@@ -23,11 +23,20 @@ _MISSING = (403, 404)
 
 
 @dataclass(frozen=True, slots=True)
+class Renewal:
+    """A token that must be renewed, and the source it was minted for."""
+
+    source: Manifest
+    token: Token
+
+
+@dataclass(frozen=True, slots=True)
 class VolumeFile:
-    """Content and mode of one file in a volume."""
+    """Content and mode of one file in a volume; a token's with what it takes to renew it."""
 
     content: bytes
     mode: int = _DEFAULT_MODE
+    renewal: Renewal | None = None
 
 
 class Volumes:
@@ -50,13 +59,22 @@ class Volumes:
         root: Path = run.folder / "volumes" / volume["name"]
         if volume["name"] not in run.volumes:
             kind = next(kind for kind in VOLUME_KINDS if kind in volume)
-            _fill(root, await self._files(run, root, volume["name"], _sources(kind, volume[kind])))
+            files = await self._files(run, volume["name"], _sources(kind, volume[kind]))
+            _fill(root, files)
+            self._keep_fresh(run, root, files)
             run.volumes.add(volume["name"])
         return root
 
-    async def _files(self, run: PodRun, root: Path, name: str, sources: list[Manifest]) -> dict[str, VolumeFile]:
+    def _keep_fresh(self, run: PodRun, root: Path, files: Mapping[str, VolumeFile]) -> None:
+        for path, file in files.items():
+            if file.renewal:
+                write = partial(_write_token, root / path)
+                refreshing = self._tokens.keep_fresh(run.pod, file.renewal.source, file.renewal.token, write)
+                run.companions.append(asyncio.create_task(refreshing))
+
+    async def _files(self, run: PodRun, name: str, sources: list[Manifest]) -> dict[str, VolumeFile]:
         try:
-            found = [await self._source(run, root, source) for source in sources]
+            found = [await self._source(run, source) for source in sources]
         except ApiError as error:
             if error.status not in _MISSING:
                 raise
@@ -64,22 +82,16 @@ class Volumes:
             raise NotReadyYet("ContainerCreating", message) from error
         return {path: file for files in found for path, file in files.items()}
 
-    async def _source(self, run: PodRun, root: Path, source: Manifest) -> dict[str, VolumeFile]:
+    async def _source(self, run: PodRun, source: Manifest) -> dict[str, VolumeFile]:
         """The files of one source of a projected volume."""
         kind, reference = next((kind, value) for kind, value in source.items() if value is not None)
         if kind == "serviceAccountToken":
-            return await self._token(run, root, reference)
+            token = await self._tokens.mint(run.pod, reference)
+            return {reference["path"]: VolumeFile(token.text, renewal=Renewal(reference, token))}
         if kind == "downwardAPI":
             return {item["path"]: self._downward(run, reference, item) for item in reference.get("items", [])}
         data = await self._sources.read(run.namespace, kind, reference, binary=True)
         return _selected(data, reference)
-
-    async def _token(self, run: PodRun, root: Path, reference: Manifest) -> dict[str, VolumeFile]:
-        token = await self._tokens.mint(run.pod, reference)
-        write = partial(_write_token, root / reference["path"])
-        refreshing = self._tokens.keep_fresh(run.pod, reference, token, write)
-        run.companions.append(asyncio.create_task(refreshing))
-        return {reference["path"]: VolumeFile(token.text)}
 
     def _downward(self, run: PodRun, reference: Manifest, item: Manifest) -> VolumeFile:
         mode: int = item.get("mode") or reference.get("defaultMode", _DEFAULT_MODE)
