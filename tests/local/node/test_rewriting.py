@@ -1,0 +1,58 @@
+import json
+
+import pytest
+
+from videojob_local.node.rewriting import PathRewriter
+
+MOUNTS = {"/tmp": "/pod/tmp", "/data": "/pod/data", "/data/models": "/pod/models", "/etc/videojob": "/pod/etc"}
+
+
+@pytest.fixture
+def rewriter() -> PathRewriter:
+    return PathRewriter(MOUNTS)
+
+
+@pytest.mark.parametrize(
+    ("text", "rewritten"),
+    [
+        ("/tmp", "/pod/tmp"),
+        ("/tmp/a/b.txt", "/pod/tmp/a/b.txt"),
+        ("--config=/etc/videojob/catalogue.json", "--config=/pod/etc/catalogue.json"),
+        ("/tmp:/data", "/pod/tmp:/pod/data"),
+        ("cat '/tmp/x' > /data/y", "cat '/pod/tmp/x' > /pod/data/y"),
+        ("/data/models/2b", "/pod/models/2b"),
+        ("/data/model", "/pod/data/model"),
+    ],
+)
+def test_mount_paths_become_real_paths(rewriter: PathRewriter, text: str, rewritten: str) -> None:
+    assert rewriter.text(text) == rewritten
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["/database", "/tmpfs/x", "/tmp-2", "/tmp.old", "https://host/tmp/x", "s3://bucket/data/x", "a/tmp/b", "./tmp", ""],
+)
+def test_paths_that_only_resemble_a_mount_path_stay(rewriter: PathRewriter, text: str) -> None:
+    assert rewriter.text(text) == text
+
+
+def test_without_mounts_everything_stays() -> None:
+    assert PathRewriter({}).text("/tmp/x") == "/tmp/x"
+    assert PathRewriter({}).value('["/tmp/x"]') == '["/tmp/x"]'
+
+
+def test_whole_paths_in_json_are_rewritten_and_prose_is_not(rewriter: PathRewriter) -> None:
+    request = {"prompt": "A cat in /tmp looks at /data", "source": "/data/models/2b", "steps": 4, "nested": ["/tmp"]}
+
+    rewritten = json.loads(rewriter.value(json.dumps(request)))
+
+    assert rewritten == {**request, "source": "/pod/models/2b", "nested": ["/pod/tmp"]}
+
+
+def test_json_without_paths_stays_byte_for_byte(rewriter: PathRewriter) -> None:
+    text = '{"prompt":  "Käse in /tmp", "guidance": 6.0}'
+    assert rewriter.value(text) == text
+
+
+def test_what_only_looks_like_json_is_text(rewriter: PathRewriter) -> None:
+    assert rewriter.value("[ -d /tmp ]") == "[ -d /pod/tmp ]"
