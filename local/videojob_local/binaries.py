@@ -1,0 +1,196 @@
+"""The programs of the control plane, built once from their Go modules (local/go.mod) and cached by what goes into them.
+
+Programs of a matching version in `KUBEBUILDER_ASSETS` or on PATH are used instead of being built. The build goes to a
+temporary folder that is renamed at the end, under a file lock, so a build that was stopped leaves nothing half done
+and two builds do not meet.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from videojob_local.errors import BuildFailed
+from videojob_local.golang import find_go
+from videojob_local.paths import GO_MODULE, cache_folder
+
+KUBERNETES_VERSION = "v1.36.3"
+_VERSION_FLAGS = " ".join(
+    ["-s", "-w"]
+    + [
+        f"-X k8s.io/component-base/version.{name}={value}"
+        for name, value in (("gitVersion", KUBERNETES_VERSION), ("gitMajor", "1"), ("gitMinor", "36"))
+    ]
+)
+"""Without them the API server calls itself v0.0.0-master, and helm refuses the chart's kubeVersion."""
+
+NEEDED_GIB = 6
+EXPECTED_MINUTES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One program: the Go package it is built from, and how to tell that another copy of it would do."""
+
+    name: str
+    package: str
+    version_arguments: tuple[str, ...]
+    version_pattern: str
+
+
+_KUBERNETES = r"v1\.36\."
+TOOLS = (
+    Tool("etcd", "go.etcd.io/etcd/server/v3", ("--version",), r"etcd Version: 3\.6\."),
+    Tool("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver", ("--version",), _KUBERNETES),
+    Tool("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager", ("--version",), _KUBERNETES),
+    Tool("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler", ("--version",), _KUBERNETES),
+    Tool("kubectl", "k8s.io/kubernetes/cmd/kubectl", ("version", "--client"), _KUBERNETES),
+    Tool("helm", "helm.sh/helm/v4/cmd/helm", ("version", "--short"), r"v4\."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Binaries:
+    """A folder that holds all programs under their own names."""
+
+    folder: Path
+
+    def __getitem__(self, name: str) -> Path:
+        return self.folder / name
+
+
+def ensure_binaries() -> Binaries:
+    """Return the programs, building them first where they are missing.
+
+    Raises:
+        BuildFailed: with one sentence that says why.
+    """
+    folder = cache_folder() / "control-plane" / _fingerprint()
+    if not folder.is_dir():
+        with _lock(folder):
+            if not folder.is_dir():  # another process may have built it while this one waited
+                _build_all(folder)
+    return Binaries(folder)
+
+
+def _fingerprint() -> str:
+    content = (GO_MODULE / "go.mod").read_bytes() + (GO_MODULE / "go.sum").read_bytes() + _VERSION_FLAGS.encode()
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(folder.name + ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("waiting for another build of the control plane to end", file=sys.stderr, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build_all(folder: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="building-", dir=folder.parent) as temporary:
+        building = Path(temporary) / "bin"
+        building.mkdir()
+        missing = [tool for tool in TOOLS if not _link_existing(tool, building)]
+        if missing:
+            _require_space(folder.parent)
+            _build(missing, building)
+        building.rename(folder)
+
+
+def _link_existing(tool: Tool, folder: Path) -> bool:
+    """Link a program of a matching version into the folder, if this machine has one."""
+    places = os.pathsep.join(filter(None, (os.environ.get("KUBEBUILDER_ASSETS"), os.environ.get("PATH"))))
+    found = shutil.which(tool.name, path=places)
+    if not found:
+        return False
+    result = subprocess.run([found, *tool.version_arguments], capture_output=True, text=True, check=False)
+    if result.returncode or not re.search(tool.version_pattern, result.stdout):
+        return False
+    (folder / tool.name).symlink_to(Path(found).resolve())
+    return True
+
+
+def _require_space(folder: Path) -> None:
+    free_gib = shutil.disk_usage(folder).free / 2**30
+    if free_gib < NEEDED_GIB:
+        raise BuildFailed(
+            f"building the control plane needs about {NEEDED_GIB} GiB in {folder}, but only {free_gib:.1f} are free"
+        )
+
+
+def _build(tools: list[Tool], folder: Path) -> None:
+    go = find_go()
+    environment = dict(os.environ, CGO_ENABLED="0", GOFLAGS="-mod=readonly", GOTOOLCHAIN="local")
+    began = time.monotonic()
+    with _progress("downloading the Go modules of the control plane", began):
+        _run([str(go), "mod", "download"], environment)
+    for number, tool in enumerate(tools, start=1):
+        with (
+            _progress(f"building {tool.name} ({number} of {len(tools)})", began),
+            tempfile.TemporaryDirectory() as output,
+        ):
+            flags = ["-trimpath", f"-ldflags={_VERSION_FLAGS}", "-o", f"{output}/{tool.name}"]
+            _run([str(go), "build", *flags, tool.package], environment)
+            shutil.move(f"{output}/{tool.name}", folder / tool.name)
+
+
+@contextmanager
+def _progress(what: str, began: float) -> Iterator[None]:
+    """Say what is being done, and for how long already: on a terminal every second, elsewhere once."""
+    done = threading.Event()
+
+    def tell() -> None:
+        while True:
+            minutes, seconds = divmod(int(time.monotonic() - began), 60)
+            text = f"{what}: {minutes}:{seconds:02} of about {EXPECTED_MINUTES}:00 min, once on this machine"
+            ending = "\r" if sys.stderr.isatty() else "\n"
+            print(text, end=ending, file=sys.stderr, flush=True)
+            if done.wait(1 if sys.stderr.isatty() else 60):
+                break
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
+
+    teller = threading.Thread(target=tell)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()
+
+
+def _run(command: list[str], environment: Mapping[str, str]) -> None:
+    result = subprocess.run(command, cwd=GO_MODULE, env=environment, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise BuildFailed(explain_build_failure(result.stderr))
+
+
+def explain_build_failure(output: str) -> str:
+    """Turn what Go printed into one sentence."""
+    if "no space left on device" in output:
+        return (
+            f"the disk is full: building the control plane needs about {NEEDED_GIB} GiB; free some space and try again"
+        )
+    if re.search(r"dial tcp|no such host|connection refused|i/o timeout|TLS handshake|network is unreachable", output):
+        return "the Go modules of the control plane cannot be downloaded: check the network (or GOPROXY) and try again"
+    if "checksum mismatch" in output or "SECURITY ERROR" in output:
+        return "a downloaded Go module is not the one in local/go.sum; nothing was built from it"
+    if "signal: killed" in output:
+        return "the compiler was killed, probably for lack of memory: building the control plane needs about 4 GiB"
+    return "building the control plane failed; Go said:\n" + "\n".join(
+        "  " + line for line in output.splitlines()[-15:]
+    )

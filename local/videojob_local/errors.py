@@ -1,0 +1,33 @@
+"""What can go wrong with the local stack. Each text is one sentence for the person at the terminal.
+
+LocalError
+├── ToolMissing     a program that is needed is not there
+├── BuildFailed     the control plane could not be built
+├── PortInUse       somebody else listens on the port
+├── StackDown       no stack is up
+└── PartFailed      a part of the stack ended or did not become ready
+"""
+
+
+class LocalError(Exception):
+    """Anything the local stack tells a person."""
+
+
+class ToolMissing(LocalError):
+    """A program that is needed is not there."""
+
+
+class BuildFailed(LocalError):
+    """The control plane could not be built."""
+
+
+class PortInUse(LocalError):
+    """Somebody else listens on the port."""
+
+
+class StackDown(LocalError):
+    """No stack is up."""
+
+
+class PartFailed(LocalError):
+    """A part of the stack ended or did not become ready in time."""

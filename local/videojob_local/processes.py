@@ -1,0 +1,129 @@
+"""Processes that outlive the command that started them, ended by id and never by name.
+
+Each is recorded as JSON with its pid and its start time, because a pid alone may belong to another process by now.
+Each leads a process group of its own, so that Ctrl-C at the terminal reaches only the command, which then ends the
+parts in their order.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from videojob_local.errors import PartFailed
+
+POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One recorded process."""
+
+    name: str
+    pid: int
+    started: float
+
+    def is_alive(self) -> bool:
+        """Tell whether this very process still runs."""
+        try:
+            process = psutil.Process(self.pid)
+            return process.create_time() == self.started and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+
+class Processes:
+    """The processes of one stack; records in `folder/processes`, logs in `folder/logs`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._records = folder / "processes"
+        self._logs = folder / "logs"
+
+    def start(
+        self, name: str, argv: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> Part:
+        """Start a process in the background; its output goes to its log file."""
+        self._records.mkdir(parents=True, exist_ok=True)
+        self._logs.mkdir(parents=True, exist_ok=True)
+        with self.log_file(name).open("ab") as log:
+            process = subprocess.Popen(
+                list(map(str, argv)),
+                cwd=cwd,
+                env=None if env is None else dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        part = Part(name, process.pid, _start_time(process.pid))
+        self._record(name).write_text(json.dumps({"pid": part.pid, "started": part.started}))
+        return part
+
+    def all(self) -> list[Part]:
+        """Return every recorded process, dead or alive."""
+        found = []
+        for path in sorted(self._records.glob("*.json")):
+            record = json.loads(path.read_text())
+            found.append(Part(path.stem, record["pid"], record["started"]))
+        return found
+
+    def check(self, part: Part) -> None:
+        """Raise PartFailed, with the end of the log, if the process has ended."""
+        if not part.is_alive():
+            raise PartFailed(f"{part.name} ended by itself; its log ends with:\n{self.tail(part.name)}")
+
+    def stop(self, name: str, grace_seconds: float) -> None:
+        """End a process: SIGTERM, after the grace period SIGKILL to its whole group; return when it is gone."""
+        for part in self.all():
+            if part.name == name:
+                _end(part, grace_seconds)
+                self._record(name).unlink(missing_ok=True)
+
+    def log_file(self, name: str) -> Path:
+        """Return where the output of a process goes."""
+        return self._logs / f"{name}.log"
+
+    def tail(self, name: str, lines: int = 15) -> str:
+        """Return the last lines of a log, indented."""
+        try:
+            text = self.log_file(name).read_text(errors="replace")
+        except OSError:
+            return "  (no log)"
+        return "\n".join("  " + line for line in text.splitlines()[-lines:])
+
+    def _record(self, name: str) -> Path:
+        return self._records / f"{name}.json"
+
+
+def _start_time(pid: int) -> float:
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.Error:
+        return 0.0  # ended already: no process matches this record
+
+
+def _end(part: Part, grace_seconds: float) -> None:
+    asked = time.monotonic()
+    if part.is_alive():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(part.pid, signal.SIGTERM)
+    while part.is_alive():
+        if time.monotonic() - asked > grace_seconds:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(part.pid, signal.SIGKILL)
+        _reap(part.pid)
+        time.sleep(POLL_SECONDS)
+    _reap(part.pid)
+
+
+def _reap(pid: int) -> None:
+    """Collect the exit status where the process is a child of ours; else it would stay a zombie."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
