@@ -75,12 +75,17 @@ def ensure_binaries() -> Binaries:
     Raises:
         BuildFailed: with one sentence that says why.
     """
-    folder = cache_folder() / "control-plane" / _fingerprint()
+    folder = built_binaries().folder
     if not folder.is_dir():
         with _lock(folder):
             if not folder.is_dir():  # another process may have built it while this one waited
                 _build_all(folder)
     return Binaries(folder)
+
+
+def built_binaries() -> Binaries:
+    """Return the programs as they are, built or not: all that is needed to look at a stack or to end it."""
+    return Binaries(cache_folder() / "control-plane" / _fingerprint())
 
 
 def _fingerprint() -> str:

@@ -1,5 +1,4 @@
-"""A real Kubernetes control plane on loopback: etcd, API server, controller manager, scheduler, each a process with its
-own log.
+"""A real Kubernetes control plane on loopback: etcd, API server, controller manager and scheduler as processes.
 
 TLS everywhere, tokens bound to pods that really expire, node authorizer and NodeRestriction as in a cluster. State
 lies in one folder. The parts end in reverse order, each waited for: an API server whose etcd is gone never ends on

@@ -45,6 +45,7 @@ class Processes:
     def __init__(self, folder: Path) -> None:
         self._records = folder / "processes"
         self._logs = folder / "logs"
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
 
     def start(
         self, name: str, argv: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
@@ -62,6 +63,7 @@ class Processes:
                 stderr=log,
                 start_new_session=True,
             )
+        self._children[process.pid] = process
         part = Part(name, process.pid, _start_time(process.pid))
         self._record(name).write_text(json.dumps({"pid": part.pid, "started": part.started}))
         return part
@@ -83,7 +85,7 @@ class Processes:
         """End a process: SIGTERM, after the grace period SIGKILL to its whole group; return when it is gone."""
         for part in self.all():
             if part.name == name:
-                _end(part, grace_seconds)
+                self._end(part, grace_seconds)
                 self._record(name).unlink(missing_ok=True)
 
     def log_file(self, name: str) -> Path:
@@ -101,29 +103,22 @@ class Processes:
     def _record(self, name: str) -> Path:
         return self._records / f"{name}.json"
 
+    def _end(self, part: Part, grace_seconds: float) -> None:
+        asked = time.monotonic()
+        if part.is_alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(part.pid, signal.SIGTERM)
+        while part.is_alive():
+            if time.monotonic() - asked > grace_seconds:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(part.pid, signal.SIGKILL)
+            time.sleep(POLL_SECONDS)
+        if child := self._children.pop(part.pid, None):  # else the process was started by an earlier command
+            child.wait()
+
 
 def _start_time(pid: int) -> float:
     try:
         return psutil.Process(pid).create_time()
     except psutil.Error:
         return 0.0  # ended already: no process matches this record
-
-
-def _end(part: Part, grace_seconds: float) -> None:
-    asked = time.monotonic()
-    if part.is_alive():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(part.pid, signal.SIGTERM)
-    while part.is_alive():
-        if time.monotonic() - asked > grace_seconds:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(part.pid, signal.SIGKILL)
-        _reap(part.pid)
-        time.sleep(POLL_SECONDS)
-    _reap(part.pid)
-
-
-def _reap(pid: int) -> None:
-    """Collect the exit status where the process is a child of ours; else it would stay a zombie."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)

@@ -1,0 +1,122 @@
+"""Install the project's own Helm chart onto the local control plane, with values that fit one machine.
+
+The chart is the one that goes onto GPU clusters, so its manifests, rights and probes are exercised by every demo and
+every test.
+"""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from videojob_local.binaries import Binaries
+from videojob_local.errors import PartFailed
+from videojob_local.paths import CHART
+from videojob_local.s3 import Storage
+
+Values = dict[str, Any]
+RELEASE = "videojob"
+TIMEOUT_SECONDS = 120
+
+TINY_DEFAULTS = {"numFrames": 49, "width": 256, "height": 160, "fps": 8, "steps": 20, "guidanceScale": 6.0}
+"""Small enough to decode in seconds on two cores."""
+
+
+def local_values(storage: Storage, *, api_port: int, tiny_models: dict[str, Path], default_model: str) -> Values:
+    """Return the values that differ from the chart's own.
+
+    Args:
+        storage: the S3 server.
+        api_port: port of the REST API on loopback; pods of a process node have no addresses of their own.
+        tiny_models: family -> folder of a pipeline with random weights.
+        default_model: what a request gets that names none.
+    """
+    nothing = None  # takes a default of the chart out
+    return {
+        "defaultModel": default_model,
+        "models": {tiny_name(family): tiny_model(family, folder) for family, folder in tiny_models.items()},
+        "storage": {
+            "bucket": storage.bucket,
+            "endpoint": storage.endpoint,
+            "region": storage.region,
+            "accessKeyId": storage.access_key_id,
+            "secretAccessKey": storage.secret_access_key,
+        },
+        "profiles": {
+            "default": {
+                "gpus": 1,
+                "gpuProducts": [],
+                "tolerations": [],
+                "resources": {
+                    "requests": {"cpu": "500m", "memory": "1Gi", "ephemeral-storage": nothing},
+                    "limits": {"memory": nothing, "ephemeral-storage": nothing},
+                },
+            }
+        },
+        "operator": {"resources": {"requests": {"cpu": "50m"}}},
+        "api": {
+            "host": "127.0.0.1",
+            "port": api_port,
+            "updateStrategy": {"type": "Recreate"},  # two pods cannot listen on one port of one machine
+            "drainSeconds": 0,
+            "resources": {"requests": {"cpu": "50m"}},
+        },
+    }
+
+
+def tiny_name(family: str) -> str:
+    """Return the catalogue name of a tiny model: a name that begins with CogVideoX1.5 promises that family."""
+    return {"2b": "CogVideoX-tiny", "5b": "CogVideoX-tiny-5b", "1.5": "CogVideoX1.5-tiny"}[family]
+
+
+def tiny_model(family: str, folder: Path) -> Values:
+    """Return the catalogue entry of a tiny model; 33 frames are legal for family 1.5, 49 for all."""
+    return {"family": family, "source": str(folder), "defaults": TINY_DEFAULTS}
+
+
+def install(
+    binaries: Binaries, kubeconfig: Path, namespace: str, values: Values, *overrides: str, wait: bool = True
+) -> None:
+    """Install the chart, or upgrade it, and wait until operator and API are ready.
+
+    Args:
+        binaries: where helm is.
+        kubeconfig: an administrator's.
+        namespace: made if it is not there.
+        values: see `local_values`.
+        overrides: further values, `key=value` as for `helm --set`.
+        wait: False returns as soon as the API server has the objects.
+
+    Raises:
+        PartFailed: helm's own words.
+    """
+    command = [
+        *("upgrade", RELEASE, str(CHART), "--install", "--create-namespace", f"--namespace={namespace}"),
+        *("--values=-", f"--timeout={TIMEOUT_SECONDS}s"),
+        *(f"--set={override}" for override in overrides),
+        *(["--wait"] if wait else []),
+    ]
+    run_helm(binaries, kubeconfig, command, json.dumps(values))
+
+
+def uninstall(binaries: Binaries, kubeconfig: Path, namespace: str) -> None:
+    """Remove the release; its VideoJobs stay."""
+    run_helm(binaries, kubeconfig, ["uninstall", RELEASE, f"--namespace={namespace}", "--ignore-not-found"])
+
+
+def run_helm(binaries: Binaries, kubeconfig: Path, arguments: list[str], stdin: str = "") -> str:
+    """Run helm and return what it prints.
+
+    Raises:
+        PartFailed: helm's own words.
+    """
+    environment = dict(
+        os.environ, KUBECONFIG=str(kubeconfig), PATH=f"{binaries.folder}{os.pathsep}{os.environ['PATH']}"
+    )
+    result = subprocess.run(
+        [binaries["helm"], *arguments], env=environment, input=stdin, capture_output=True, text=True, check=False
+    )
+    if result.returncode:
+        raise PartFailed(f"helm {arguments[0]} failed: {result.stderr.strip()}")
+    return result.stdout

@@ -1,0 +1,105 @@
+"""Fixtures of all tests: the real control plane, S3 server and process node, started once a session and only when a test
+asks.
+
+Pure tests ask for none of them and start nothing.
+"""
+
+import itertools
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import httpx
+import pytest
+from botocore.client import Config
+from cluster import Cluster, Kubectl
+from types_boto3_s3 import S3Client
+
+from videojob_local.binaries import Binaries, ensure_binaries
+from videojob_local.stack import Stack
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def binaries() -> Binaries:
+    """The programs of the control plane; built first where `make test` did not do so."""
+    return ensure_binaries()
+
+
+@pytest.fixture(scope="session")
+def stack(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A running control plane, S3 server and process node, with the VideoJob resource but without operator and API."""
+    stack = Stack(tmp_path_factory.mktemp("stack") / "state", binaries)
+    try:
+        stack.start()
+        stack.wait_for_node(stack.node.name)
+        Kubectl(binaries, stack.kubeconfig).run("apply", "--server-side", "--filename=crds/videojobs.yaml")
+        Kubectl(binaries, stack.kubeconfig).run("wait", "--for=condition=Established", "crd/videojobs.videojob.dev")
+        yield stack
+    finally:
+        stack.stop()
+
+
+@pytest.fixture(scope="session")
+def kubectl(stack: Stack) -> Kubectl:
+    """Run kubectl as the administrator."""
+    return Kubectl(stack.binaries, stack.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def kubernetes_http(stack: Stack) -> Iterator[httpx.Client]:
+    """An HTTP client of the API server with the administrator's rights."""
+    pair = stack.control_plane.admin_credentials()
+    tls = ssl.create_default_context(cafile=stack.control_plane.ca)
+    tls.load_cert_chain(pair.cert, pair.key)
+    with httpx.Client(base_url=stack.control_plane.server, verify=tls, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def namespace(kubernetes_http: httpx.Client) -> Iterator[str]:
+    """A fresh namespace, deleted afterwards with all that is in it."""
+    name = f"test-{next(_numbers)}"
+    kubernetes_http.post("/api/v1/namespaces", json={"metadata": {"name": name}}).raise_for_status()
+    yield name
+    kubernetes_http.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture
+def cluster(stack: Stack, kubernetes_http: httpx.Client, kubectl: Kubectl, namespace: str) -> Iterator[Cluster]:
+    """The test's own namespace, with the means to install the chart there and to act on VideoJobs."""
+    cluster = Cluster(stack, kubernetes_http, kubectl, namespace)
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture(scope="session")
+def s3(stack: Stack) -> Iterator[S3Client]:
+    """A client of the S3 server with all rights."""
+    storage = stack.s3.storage
+    client = boto3.client(
+        "s3",
+        endpoint_url=storage.endpoint,
+        aws_access_key_id=storage.access_key_id,
+        aws_secret_access_key=storage.secret_access_key,
+        region_name=storage.region,
+        config=Config(s3={"addressing_style": "path"}),
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def bucket(stack: Stack) -> str:
+    """Name of the bucket of videos."""
+    return stack.s3.storage.bucket
+
+
+@pytest.fixture(scope="session")
+def tiny_models() -> dict[str, Path]:
+    """Family -> folder of a pipeline with random weights."""
+    from videojob_local.tiny_models import ensure_tiny_models  # noqa: PLC0415 - starts the renderer
+
+    return ensure_tiny_models()
