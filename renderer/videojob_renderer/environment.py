@@ -1,0 +1,122 @@
+"""What the operator hands over: the environment read once, checked whole, frozen.
+
+S3 credentials are not here: boto3 reads its own variables. Nothing in this module imports torch, so that a wrong
+environment is told within a second.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from videojob import environment as variables
+from videojob.errors import violations
+from videojob.families import FAMILY_DEFAULTS, SIZE_MULTIPLE
+from videojob.resolve import ResolvedRequest
+from videojob_renderer.errors import InvalidEnvironment, InvalidRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a render needs to know.
+
+    Attributes:
+        api_server: URL of the Kubernetes API server.
+        token_dir: folder with `token` and `ca.crt`, rewritten by the kubelet when they rotate.
+        image: the image this process runs in, where the operator told it.
+    """
+
+    name: str
+    namespace: str
+    uid: str
+    pod_name: str
+    api_server: str
+    token_dir: Path
+    bucket: str
+    prefix: str
+    image: str | None
+    request: ResolvedRequest = field(repr=False)  # holds the prompt
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Read and check the environment.
+
+    Raises:
+        InvalidEnvironment: a variable is missing; all missing ones are named.
+        InvalidRequest: the request is not JSON, or breaks a rule; field and rule are named, its values are not.
+    """
+    required = (
+        variables.NAME,
+        variables.NAMESPACE,
+        variables.UID,
+        variables.POD_NAME,
+        variables.REQUEST,
+        variables.TOKEN_DIR,
+        variables.S3_BUCKET,
+        "KUBERNETES_SERVICE_HOST",
+        "KUBERNETES_SERVICE_PORT",
+    )
+    if missing := [name for name in required if not environ.get(name)]:
+        raise InvalidEnvironment(f"the renderer's environment lacks {', '.join(missing)}")
+    return Settings(
+        name=environ[variables.NAME],
+        namespace=environ[variables.NAMESPACE],
+        uid=environ[variables.UID],
+        pod_name=environ[variables.POD_NAME],
+        api_server=_api_server(environ["KUBERNETES_SERVICE_HOST"], environ["KUBERNETES_SERVICE_PORT"]),
+        token_dir=Path(environ[variables.TOKEN_DIR]),
+        bucket=environ[variables.S3_BUCKET],
+        prefix=environ.get(variables.S3_PREFIX, ""),
+        image=environ.get(variables.IMAGE) or None,
+        request=_request(environ[variables.REQUEST]),
+    )
+
+
+def termination_log(environ: Mapping[str, str]) -> Path:
+    """Say where the last words go; never fails, because they may be about the environment itself."""
+    return Path(environ.get(variables.TERMINATION_LOG) or variables.TERMINATION_LOG_PATH)
+
+
+def _api_server(host: str, port: str) -> str:
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
+def _request(text: str) -> ResolvedRequest:
+    try:
+        request = ResolvedRequest.model_validate(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise InvalidRequest(f"{variables.REQUEST} is not JSON: {error.msg} at character {error.pos}") from None
+    except ValidationError as error:
+        # pydantic's own text quotes the values, so also the prompt.
+        wrong = "; ".join(f"{violation.field} {violation.message}".strip() for violation in violations(error))
+        raise InvalidRequest(f"{variables.REQUEST}: {wrong}") from None
+    _check(request)
+    return request
+
+
+def _check(request: ResolvedRequest) -> None:
+    """Hold what the operator has resolved already: wrong sizes would only crash after the weights are loaded."""
+    if request.family.takes_image:
+        raise InvalidRequest(
+            f"model: this renderer does not do image-to-video yet, and {request.model} is such a model"
+        )
+    frames = FAMILY_DEFAULTS[request.family].frames
+    rules = {
+        "prompt must not be blank": bool(request.prompt.strip()),
+        f"numFrames must be {frames}": frames.allows(request.num_frames),
+        f"width must be a multiple of {SIZE_MULTIPLE}": _is_side(request.width),
+        f"height must be a multiple of {SIZE_MULTIPLE}": _is_side(request.height),
+        "fps must be at least 1": request.fps >= 1,
+        "steps must be at least 1": request.steps >= 1,
+        "guidanceScale must be at least 0": request.guidance_scale >= 0,
+        "seed must be from 0 to 9223372036854775807": request.seed is None or 0 <= request.seed < 2**63,
+        "dtype must be float16, bfloat16 or float32": request.dtype in {"float16", "bfloat16", "float32"},
+    }
+    if broken := [rule for rule, holds in rules.items() if not holds]:
+        raise InvalidRequest("; ".join(broken))
+
+
+def _is_side(pixels: int) -> bool:
+    return pixels > 0 and pixels % SIZE_MULTIPLE == 0
