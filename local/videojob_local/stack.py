@@ -15,7 +15,7 @@ import requests
 from videojob_local import chart
 from videojob_local.binaries import Binaries
 from videojob_local.control_plane import ControlPlane
-from videojob_local.errors import PartFailed
+from videojob_local.errors import FolderInUse, PartFailed
 from videojob_local.process_node import ProcessNode, product_images
 from videojob_local.processes import Processes
 from videojob_local.s3 import S3Server
@@ -24,6 +24,8 @@ from videojob_local.waiting import wait_until
 
 NAMESPACE = "videojob"
 NODE_READY_SECONDS = 30
+NODE_NAMES = ("local", "local2", "test-1", "test-2")
+"""Who may join: the stack's own node and, in tests, more of them."""
 
 
 class Stack:
@@ -38,7 +40,7 @@ class Stack:
         self.folder = folder
         self.binaries = binaries
         self.processes = Processes(folder)
-        self.control_plane = ControlPlane(folder, binaries, self.processes, node_names=("local", "local2"))
+        self.control_plane = ControlPlane(folder, binaries, self.processes, node_names=NODE_NAMES)
         self.s3 = S3Server(folder, self.processes)
         self.node = ProcessNode(folder, self.control_plane, self.processes, images=product_images())
 
@@ -46,6 +48,10 @@ class Stack:
     def kubeconfig(self) -> Path:
         """The administrator's kubeconfig."""
         return self.control_plane.kubeconfig
+
+    @property
+    def _marker(self) -> Path:
+        return self.folder / "videojob-stack"
 
     @property
     def api_url(self) -> str:
@@ -63,12 +69,18 @@ class Stack:
         Raises:
             PartFailed: a part ended or was not ready in time.
         """
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with ThreadPoolExecutor() as pool:
-            started = [pool.submit(self.control_plane.start), pool.submit(self.s3.start)]
-        for future in started:
-            future.result()
-        self.node.start()
+        self._claim_folder()
+        self.processes.open()
+        pool = ThreadPoolExecutor()  # Ctrl-C reaches only the main thread, so no start is cut in two
+        try:
+            for started in [pool.submit(self.control_plane.start), pool.submit(self.s3.start)]:
+                started.result()
+            pool.submit(self.node.start).result()
+        except BaseException:
+            self.processes.close()
+            raise
+        finally:
+            pool.shutdown()
 
     def install(self, *, api_port: int, model: str | None) -> None:
         """Install the chart and wait until operator and API are ready.
@@ -89,13 +101,26 @@ class Stack:
         (self.folder / "install.json").write_text(json.dumps({"api_port": api_port, "model": model}))
 
     def stop(self) -> None:
-        """End all parts in their order and remove the state."""
-        for part in self.processes.all():
-            if part.name.startswith("node"):
-                self.processes.stop(part.name, 45)
-        self.control_plane.stop()
-        self.s3.stop()
+        """End all parts in their order and remove the state; does nothing where there is none."""
+        if not self._marker.exists():
+            return
+        self.processes.close()
+        self.node.stop()
+        with ThreadPoolExecutor() as pool:
+            for stopped in [pool.submit(self.control_plane.stop), pool.submit(self.s3.stop)]:
+                stopped.result()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _claim_folder(self) -> None:
+        """Make the folder and mark it as ours, because all of it is removed at the end.
+
+        Raises:
+            FolderInUse: it holds other things.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self._marker.exists() and any(self.folder.iterdir()):
+            raise FolderInUse(f"{self.folder} holds other files: let VIDEOJOB_STACK_DIR name a folder that is not there")
+        self._marker.touch()
 
     def wait_for_node(self, name: str) -> None:
         """Wait until a node is ready for pods."""

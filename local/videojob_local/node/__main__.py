@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -42,6 +43,14 @@ def _images(text: str) -> dict[str, tuple[str, ...]]:
     return {pattern: tuple(argv) for pattern, argv in json.loads(text).items()}
 
 
+def _has_pidfd() -> bool:
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):  # no Linux, or an old one
+        return False
+    return True
+
+
 async def _work(config: NodeConfig, state: StateFolder) -> None:
     await Agent(config, state).work()
 
@@ -52,7 +61,7 @@ def main() -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s.%(msecs)03d %(levelname)s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
     )
-    if sys.platform == "linux" and sys.version_info < (3, 12):  # whose default starts a thread for each child
+    if sys.version_info < (3, 12) and _has_pidfd():  # whose default starts a thread for each child
         asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
     try:
         with StateFolder(config.state) as state:

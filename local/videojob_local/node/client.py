@@ -30,7 +30,9 @@ _WATCH_SECONDS = 290
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_WATCH_SECONDS + 10)
 # aiohttp refuses lines of more than twice its buffer, and a Pod is one line of the watch.
 _LINE_BYTES = 2**22
+_FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
+_WATCH_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +86,18 @@ class ApiClient:
         Raises:
             ApiError: an answer of 400 or more that repeating will not change.
         """
-        pause = 0.1
+        pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
                 return await self._once(method, path, body, kind, query or {})
             except ApiError as error:
                 if error.status != 429 and error.status < 500:
                     raise
-                log.warning("%s %s: %s; again in %.1f s", method, path, error, pause)
+                failure: Exception = error
             except (aiohttp.ClientError, TimeoutError) as error:
-                log.warning("%s %s: %r; again in %.1f s", method, path, error, pause)
+                failure = error
+            level = logging.WARNING if pause == _FIRST_PAUSE_SECONDS else logging.DEBUG  # an outage is told once a call
+            log.log(level, "%s %s: %s; trying until it works", method, path, str(failure) or type(failure).__name__)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
@@ -113,14 +117,14 @@ class ApiClient:
     async def watch(self, path: str, **query: str) -> AsyncIterator[WatchEvent]:
         """Yield the full list and then each change, for ever; when the stream ends, begin with the list again."""
         while True:
-            listed = await self.call("GET", path, query=query)
-            yield Listed(listed["items"])
             try:
+                listed = await self.call("GET", path, query=query)
+                yield Listed(listed["items"])
                 async for event in self._stream(path, query, listed["metadata"]["resourceVersion"]):
                     yield event
             except (aiohttp.ClientError, ApiError, TimeoutError, ValueError) as error:
                 log.warning("watch of %s: %r; listing again", path, error)
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(_WATCH_PAUSE_SECONDS)
 
     async def _stream(self, path: str, query: dict[str, str], version: str) -> AsyncIterator[WatchEvent]:
         params = {**query, "watch": "1", "resourceVersion": version, "timeoutSeconds": str(_WATCH_SECONDS)}

@@ -1,0 +1,59 @@
+"""An administrator's client, a node that all tests share, one that a test may end, and a namespace a test."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.local.node.rig import Kube, Node, Studio
+
+from videojob_local.ports import free_port
+from videojob_local.stack import Stack
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def kube(stack: Stack) -> Iterator[Kube]:
+    kube = Kube(stack)
+    yield kube
+    kube.close()
+
+
+@pytest.fixture(scope="session")
+def node(kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A node with two GPUs whose Pods' tokens are renewed within seconds."""
+    node = Node(kube, "test-1", tmp_path_factory.mktemp("node"), free_port(), options=("--token-refresh=0.001",))
+    try:
+        node.start()
+        yield node
+    finally:
+        node.stop()
+
+
+@pytest.fixture
+def new_node(kube: Kube, tmp_path: Path) -> Iterator[Node]:
+    """A node that the test may end as it likes."""
+    node = Node(kube, "test-2", tmp_path / "node", free_port())
+    try:
+        node.start()
+        yield node
+    finally:
+        node.stop()
+
+
+@pytest.fixture
+def studio_on(kube: Kube) -> Iterator[Callable[[Node], Studio]]:
+    """Make a namespace whose Pods run on a given node."""
+    name = f"studio-{next(_numbers)}"
+    kube.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    kube.wait(f"/api/v1/namespaces/{name}/serviceaccounts", lambda accounts: accounts["items"])
+    yield lambda node: Studio(kube, node, name)
+    kube.delete(f"/api/v1/namespaces/{name}")
+    for pod in kube.get(f"/api/v1/namespaces/{name}/pods")["items"]:
+        kube.delete(f"/api/v1/namespaces/{name}/pods/{pod['metadata']['name']}", gracePeriodSeconds=0)
+
+
+@pytest.fixture
+def studio(studio_on: Callable[[Node], Studio], node: Node) -> Studio:
+    return studio_on(node)
