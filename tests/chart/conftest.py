@@ -1,15 +1,16 @@
 """What the tests of the chart share: helm, and what the chart renders to for given values.
 
-Relies on the control plane's binaries being built (`videojob-local build`), which is where helm comes from.
+helm is the one that is built with the local control plane.
 """
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 from tests.chart.rendering import Helm, Render, Rendered
+
+from videojob_local.binaries import Binaries
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,9 +22,9 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def helm() -> Helm:
+def helm(binaries: Binaries) -> Helm:
     """Run helm from the root of the repository."""
-    program = shutil.which("helm") or "helm"
+    program = binaries["helm"]
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -38,33 +38,6 @@ class Rendered:
         return {entry["name"]: entry["value"] for entry in self.pod_spec(name)["containers"][0]["env"]}
 
 
-@dataclass(frozen=True)
-class Kubectl:
-    """kubectl as the administrator of the control plane."""
-
-    program: str
-    kubeconfig: Path
-    folder: Path
-
-    def __call__(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run kubectl with these arguments, whatever comes of it."""
-        return subprocess.run(
-            [self.program, f"--kubeconfig={self.kubeconfig}", *arguments],
-            cwd=self.folder,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=90,
-        )
-
-    def run(self, *arguments: str, stdin: str | None = None) -> str:
-        """Run kubectl, which must succeed, and return what it prints."""
-        result = self(*arguments, stdin=stdin)
-        assert result.returncode == 0, result.stderr
-        return result.stdout
-
-
 class Helm(Protocol):
     """Run helm with these arguments."""
 

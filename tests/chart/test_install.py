@@ -1,0 +1,137 @@
+"""The chart on a real control plane: admitted under Pod Security "restricted", with no more rights than its Roles."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster import Kubectl
+from tests.chart.rendering import Helm, Manifest
+
+pytestmark = pytest.mark.cluster
+
+PARTS = ("operator", "api", "renderer")
+EVERYBODY = {"authorization.k8s.io", "authentication.k8s.io"}
+"""API groups in which Kubernetes lets every identity ask about itself."""
+
+
+@pytest.fixture(scope="module")
+def place(kubectl: Kubectl) -> Iterator[str]:
+    """Return a namespace that enforces Pod Security "restricted"."""
+    name = "chart-restricted"
+    kubectl.run("create", "namespace", name)
+    kubectl.run("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    yield name
+    kubectl.run("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def release(helm: Helm, kubectl: Kubectl, place: str) -> str:
+    """Install the chart, with nobody to run its pods, and return the namespace."""
+    result = helm(
+        "install",
+        "videojob",
+        "charts/videojob",
+        f"--kubeconfig={kubectl.kubeconfig}",
+        f"--namespace={place}",
+        "--set=crds.enabled=false,operator.nodeSelector.nobody=here,api.nodeSelector.nobody=here",
+    )
+    assert result.returncode == 0, result.stderr
+    return place
+
+
+def test_pods_of_the_chart_are_admitted_under_pod_security_restricted(kubectl: Kubectl, release: str) -> None:
+    """A Deployment counts no pod that was refused."""
+    for part in ("operator", "api"):
+        created = ("--for=jsonpath={.status.replicas}=1", "--timeout=60s")
+        kubectl.run("wait", f"--namespace={release}", f"deployment/videojob-{part}", *created)
+
+
+def rules(kubectl: Kubectl, namespace: str, identity: str) -> set[tuple[str, str, str]]:
+    """Return group, resource and verb of all that an identity may do in a namespace, asked of the API server itself."""
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": namespace},
+    }
+    answer = json.loads(
+        kubectl.run(
+            "create", "--validate=false", "--output=json", f"--as={identity}", "--filename=-", stdin=json.dumps(review)
+        )
+    )
+    found: list[Manifest] = answer["status"]["resourceRules"]
+    assert not any(rule.get("resourceNames") for rule in found)
+    return {
+        (group, resource, verb)
+        for rule in found
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        if group not in EVERYBODY
+    }
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_each_identity_has_the_rights_of_its_role_and_no_other(kubectl: Kubectl, release: str, part: str) -> None:
+    role = json.loads(kubectl.run("get", "role", f"videojob-{part}", f"--namespace={release}", "--output=json"))
+    granted = {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    identity = f"system:serviceaccount:{release}:videojob-{part}"
+    assert rules(kubectl, release, identity) == granted
+    assert rules(kubectl, "default", identity) == set()
+
+
+@pytest.mark.parametrize(
+    ("part", "verb", "resource", "answer"),
+    [
+        ("operator", "create", "jobs.batch", "yes"),
+        ("operator", "patch", "videojobs.videojob.dev", "no"),
+        ("operator", "get", "secrets", "no"),
+        ("operator", "create", "pods", "no"),
+        ("api", "create", "videojobs.videojob.dev", "yes"),
+        ("api", "create", "jobs.batch", "no"),
+        ("api", "get", "secrets", "no"),
+        ("renderer", "get", "videojobs.videojob.dev", "no"),
+        ("renderer", "list", "pods", "no"),
+        ("renderer", "create", "videojobs.videojob.dev", "no"),
+    ],
+)
+def test_kubectl_auth_can_i(kubectl: Kubectl, release: str, part: str, verb: str, resource: str, answer: str) -> None:
+    identity = f"system:serviceaccount:{release}:videojob-{part}"
+    result = kubectl("auth", "can-i", verb, resource, f"--namespace={release}", f"--as={identity}")
+    assert result.stdout.strip() == answer
+
+
+def test_examples_are_accepted_by_the_api_server(kubectl: Kubectl, release: str, root: Path) -> None:
+    for example in sorted((root / "examples").glob("*.yaml")):
+        kubectl.run("create", "--dry-run=server", f"--namespace={release}", f"--filename={example}")
+
+
+def test_everything_optional_is_valid_for_the_api_server(kubectl: Kubectl, helm: Helm, release: str) -> None:
+    """All fields the API server knows, none it would drop: `--validate=strict` refuses those."""
+    rendered = helm(
+        "template",
+        "optional",
+        "charts/videojob",
+        "--values=charts/videojob/ci/full-values.yaml",
+        f"--namespace={release}",
+        f"--set=namespaces={{{release}}}",
+    )
+    kubectl.run("apply", "--dry-run=server", "--validate=strict", "--filename=-", stdin=rendered.stdout)
+
+
+def test_an_uninstall_keeps_the_definition_and_with_it_every_videojob(kubectl: Kubectl, helm: Helm, place: str) -> None:
+    where = (f"--kubeconfig={kubectl.kubeconfig}", f"--namespace={place}")
+    values = "--set=operator.replicas=0,api.replicas=0,fullnameOverride=short-lived"
+    result = helm("install", "short-lived", "charts/videojob", *where, values, "--take-ownership")
+    assert result.returncode == 0, result.stderr
+    name = kubectl.run("create", f"--namespace={place}", "--filename=examples/videojob.yaml", "--output=name").strip()
+    assert helm("uninstall", "short-lived", *where, "--wait").returncode == 0
+    assert kubectl.run("get", name, f"--namespace={place}", "--output=name").strip() == name
+    left = kubectl.run("get", "roles,configmaps,deployments,services", f"--namespace={place}", "--output=name")
+    assert "short-lived" not in left
