@@ -1,5 +1,4 @@
-"""Fixtures of all tests: the real control plane, S3 server and process node, started once a session and only when a test
-asks.
+"""Fixtures of all tests: the real control plane, S3 server and node, started once, when a test first asks for them.
 
 Pure tests ask for none of them and start nothing.
 """
@@ -21,6 +20,13 @@ from videojob_local.stack import Stack
 
 _numbers = itertools.count(1)
 
+TEST_IMAGES = {
+    "test/sh:*": ["/bin/sh"],
+    "test/sleep:*": ["/bin/sleep", "600"],
+    **{f"test/exit-{code}:*": ["/bin/sh", "-c", f"exit {code}"] for code in (0, 1, 64, 65, 70, 75)},
+}
+"""Images of the node beside the product's own, for pods that need not render."""
+
 
 @pytest.fixture(scope="session")
 def binaries() -> Binaries:
@@ -31,7 +37,7 @@ def binaries() -> Binaries:
 @pytest.fixture(scope="session")
 def stack(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running control plane, S3 server and process node, with the VideoJob resource but without operator and API."""
-    stack = Stack(tmp_path_factory.mktemp("stack") / "state", binaries)
+    stack = Stack(tmp_path_factory.mktemp("stack") / "state", binaries, more_images=TEST_IMAGES, gpus=2)
     try:
         stack.start()
         stack.wait_for_node(stack.node.name)

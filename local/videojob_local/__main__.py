@@ -8,6 +8,7 @@ import sys
 from videojob_local import commands
 from videojob_local.binaries import ensure_binaries
 from videojob_local.errors import LocalError
+from videojob_local.interruptions import interruptions
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -58,11 +59,13 @@ def run(options: argparse.Namespace) -> None:
 def main() -> None:
     """Run the command; every failure that was foreseen is one sentence and exit code 1."""
     try:
-        run(parse())
+        options = parse()
+        with interruptions.heard():
+            run(options)
     except LocalError as error:
         sys.exit(f"videojob-local: {error}")
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit("videojob-local: interrupted")
     except OSError as error:
         if error.errno == errno.ENOSPC:
             sys.exit("videojob-local: the disk is full; free some space and try again")

@@ -5,11 +5,13 @@ temporary folder that is renamed at the end, under a file lock, so a build that 
 and two builds do not meet.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -34,6 +36,7 @@ _VERSION_FLAGS = " ".join(
 )
 """Without them the API server calls itself v0.0.0-master, and helm refuses the chart's kubeVersion."""
 
+_VERSION_SECONDS = 20
 NEEDED_GIB = 6
 EXPECTED_MINUTES = 5
 
@@ -68,6 +71,10 @@ class Binaries:
     def __getitem__(self, name: str) -> Path:
         return self.folder / name
 
+    def are_complete(self) -> bool:
+        """Tell whether all are there; a link to a program of this machine may lead nowhere by now."""
+        return all(self[tool.name].exists() for tool in TOOLS)
+
 
 def ensure_binaries() -> Binaries:
     """Return the programs, building them first where they are missing.
@@ -75,12 +82,12 @@ def ensure_binaries() -> Binaries:
     Raises:
         BuildFailed: with one sentence that says why.
     """
-    folder = built_binaries().folder
-    if not folder.is_dir():
-        with _lock(folder):
-            if not folder.is_dir():  # another process may have built it while this one waited
-                _build_all(folder)
-    return Binaries(folder)
+    binaries = built_binaries()
+    if not binaries.are_complete():
+        with _lock(binaries.folder):
+            if not binaries.are_complete():  # another process may have built it while this one waited
+                _build_all(binaries.folder)
+    return binaries
 
 
 def built_binaries() -> Binaries:
@@ -106,13 +113,17 @@ def _lock(folder: Path) -> Iterator[None]:
 
 
 def _build_all(folder: Path) -> None:
+    for left in folder.parent.glob("building-*"):  # of a build that was killed
+        shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="building-", dir=folder.parent) as temporary:
-        building = Path(temporary) / "bin"
+        building, scratch = Path(temporary) / "bin", Path(temporary) / "scratch"
         building.mkdir()
+        scratch.mkdir()
         missing = [tool for tool in TOOLS if not _link_existing(tool, building)]
         if missing:
             _require_space(folder.parent)
-            _build(missing, building)
+            _build(missing, building, scratch)
+        shutil.rmtree(folder, ignore_errors=True)
         building.rename(folder)
 
 
@@ -122,7 +133,12 @@ def _link_existing(tool: Tool, folder: Path) -> bool:
     found = shutil.which(tool.name, path=places)
     if not found:
         return False
-    result = subprocess.run([found, *tool.version_arguments], capture_output=True, text=True, check=False)
+    try:
+        result = subprocess.run(
+            [found, *tool.version_arguments], capture_output=True, text=True, check=False, timeout=_VERSION_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
     if result.returncode or not re.search(tool.version_pattern, result.stdout):
         return False
     (folder / tool.name).symlink_to(Path(found).resolve())
@@ -137,20 +153,16 @@ def _require_space(folder: Path) -> None:
         )
 
 
-def _build(tools: list[Tool], folder: Path) -> None:
-    go = find_go()
-    environment = dict(os.environ, CGO_ENABLED="0", GOFLAGS="-mod=readonly", GOTOOLCHAIN="local")
+def _build(tools: list[Tool], folder: Path, scratch: Path) -> None:
+    go = str(find_go())
+    environment = dict(os.environ, CGO_ENABLED="0", GOFLAGS="-mod=readonly", GOTOOLCHAIN="local", GOTMPDIR=str(scratch))
     began = time.monotonic()
     with _progress("downloading the Go modules of the control plane", began):
-        _run([str(go), "mod", "download"], environment)
+        _run([go, "mod", "download"], environment)
     for number, tool in enumerate(tools, start=1):
-        with (
-            _progress(f"building {tool.name} ({number} of {len(tools)})", began),
-            tempfile.TemporaryDirectory() as output,
-        ):
-            flags = ["-trimpath", f"-ldflags={_VERSION_FLAGS}", "-o", f"{output}/{tool.name}"]
-            _run([str(go), "build", *flags, tool.package], environment)
-            shutil.move(f"{output}/{tool.name}", folder / tool.name)
+        with _progress(f"building {tool.name} ({number} of {len(tools)})", began):
+            flags = ["-trimpath", f"-ldflags={_VERSION_FLAGS}", "-o", str(folder / tool.name)]
+            _run([go, "build", *flags, tool.package], environment)
 
 
 @contextmanager
@@ -179,9 +191,18 @@ def _progress(what: str, began: float) -> Iterator[None]:
 
 
 def _run(command: list[str], environment: Mapping[str, str]) -> None:
-    result = subprocess.run(command, cwd=GO_MODULE, env=environment, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise BuildFailed(explain_build_failure(result.stderr))
+    """Run Go in a process group of its own, which is ended as a whole when this command is interrupted."""
+    with subprocess.Popen(
+        command, cwd=GO_MODULE, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            _, output = process.communicate()
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode:
+        raise BuildFailed(explain_build_failure(output))
 
 
 def explain_build_failure(output: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from videojob_local.binaries import Binaries
 from videojob_local.errors import PartFailed
 from videojob_local.paths import CHART
+from videojob_local.ports import free_port
 from videojob_local.s3 import Storage
 
 Values = dict[str, Any]
@@ -54,7 +55,7 @@ def local_values(storage: Storage, *, api_port: int, tiny_models: dict[str, Path
                 },
             }
         },
-        "operator": {"resources": {"requests": {"cpu": "50m"}}},
+        "operator": {"healthPort": free_port(), "resources": {"requests": {"cpu": "50m"}}},
         "api": {
             "host": "127.0.0.1",
             "port": api_port,

@@ -3,19 +3,18 @@
 import fcntl
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import requests
 
 from videojob_local.binaries import built_binaries, ensure_binaries
 from videojob_local.errors import LocalError, PartFailed, StackDown
+from videojob_local.interruptions import interruptions
 from videojob_local.node.gpus import find_gpus
 from videojob_local.paths import DEMO, OUTPUT, stack_folder
 from videojob_local.ports import claim
@@ -40,6 +39,7 @@ def require_up(stack: Stack) -> None:
 def exclusively() -> Iterator[None]:
     """Keep two commands from starting or stopping the same stack at once."""
     path = stack_folder().with_name(stack_folder().name + ".lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -48,19 +48,14 @@ def exclusively() -> Iterator[None]:
         yield
 
 
-def bring_up(stack: Stack, port: int, model: str | None) -> bool:
-    """Start the stack if it is not up; return whether it was started here.
+def bring_up(stack: Stack, port: int, model: str | None) -> None:
+    """Start the stack; what was started is stopped again where that fails or is interrupted.
 
     A stack of which a part has died is removed first: its state may be half written.
     """
-    if stack.is_up():
-        if model:
-            say(f"The stack is up; changing its default model to {model}.")
-            stack.install(api_port=int(stack.api_url.rsplit(":", 1)[1]), model=model)
-        return False
-    if stack.processes.all():
+    if stack.exists():
         say("A former stack has ended or is incomplete; starting afresh.")
-        stack.stop()
+        take_down(stack)
     claim(port, "the REST API")
     began = time.monotonic()
     try:
@@ -68,13 +63,27 @@ def bring_up(stack: Stack, port: int, model: str | None) -> bool:
         stack.start()
         say("Installing the chart …")
         stack.install(api_port=port, model=model)
-    except BaseException:  # Ctrl-C as well: nothing may stay behind
-        report_unready(stack)
+    except BaseException as reason:
+        if isinstance(reason, LocalError):
+            report_unready(stack)
         say("Stopping what was started …")
-        stack.stop()
+        take_down(stack)
         raise
     say(f"The stack is up after {time.monotonic() - began:.0f} s: {stack.api_url}")
-    return True
+
+
+def use(stack: Stack, model: str | None) -> None:
+    """Make another model the default of a stack that is up."""
+    say(f"The stack is up: {stack.api_url}")
+    if model and model != stack.installed["model"]:
+        say(f"Making {model} its default model …")
+        stack.install(api_port=stack.installed["api_port"], model=model)
+
+
+def take_down(stack: Stack) -> None:
+    """Stop the stack and remove its state; not even Ctrl-C stops half-way."""
+    with interruptions.unheard():
+        stack.stop()
 
 
 def report_unready(stack: Stack) -> None:
@@ -93,9 +102,10 @@ def up(port: int, model: str | None) -> None:
     ensure_binaries()
     stack = open_stack()
     with exclusively():
-        started = bring_up(stack, port, model)
-    if not started:
-        say(f"The stack is up: {stack.api_url}")
+        if stack.is_up():
+            use(stack, model)
+        else:
+            bring_up(stack, port, model)
     say(
         f"\n  REST API      {stack.api_url}   (Swagger: {stack.api_url}/docs)"
         f'\n  kubectl       eval "$(make -s env)" && kubectl get videojobs -w'
@@ -108,34 +118,47 @@ def down() -> None:
     """Stop the stack and remove its state."""
     stack = open_stack()
     with exclusively():
-        if not stack.folder.exists():
+        if not stack.exists():
             say("The stack is not up.")
             return
-        stack.stop()
+        take_down(stack)
     say("The stack is down; its state is removed.")
 
 
 def demo(port: int, model: str | None) -> None:
-    """Run the main job end to end: examples/demo.py against the REST API.
+    """Run the main job end to end: examples/demo.py against the REST API of a stack that is up, or of one for it alone.
 
     Raises:
         PartFailed: the demo script failed.
     """
     ensure_binaries()
     stack = open_stack()
-    with exclusively(), _sigterm_as_interrupt():
-        started = bring_up(stack, port, model)
+    with exclusively():
+        if stack.is_up():
+            use(stack, model)
+            _demonstrate(stack)
+            say("\nThe stack is still up: `make status`, `make logs`, `make down`.")
+            return
         try:
-            video = _run_demo(stack)
-            _report(stack, video, model)
+            bring_up(stack, port, model)
+            _demonstrate(stack)
         finally:
-            if started:
+            if stack.exists():
                 say("\nStopping the stack …")
-                stack.stop()
-    if started:
-        say("To keep it running: `make up`. Then: `make status`, `make logs`, `make down`.")
-    else:
-        say("\nThe stack is still up: `make status`, `make logs`, `make down`.")
+                take_down(stack)
+    say("To keep it running: `make up`. Then: `make status`, `make logs`, `make down`.")
+
+
+def _demonstrate(stack: Stack) -> None:
+    video = _run_demo(stack)
+    say("\n$ kubectl get videojobs")
+    say(_kubectl(stack, "get", "videojobs"))
+    say(f"The video: {video}")
+    if stack.installed["model"] is None or stack.installed["model"].endswith("-tiny"):
+        say(
+            "\nThe demo's model is tiny and has random weights, so the picture is coloured noise. To render for real, on a"
+            "\nmachine with an NVIDIA GPU: make demo MODEL=CogVideoX-2b   (downloads about 13 GB of weights once)"
+        )
 
 
 def _run_demo(stack: Stack) -> Path:
@@ -149,17 +172,6 @@ def _run_demo(stack: Stack) -> Path:
         print(_kubectl(stack, "describe", "videojobs", check=False)[-3000:], file=sys.stderr)
         raise PartFailed("the demo failed; what it said and what the cluster says of its job stands above")
     return video
-
-
-def _report(stack: Stack, video: Path, model: str | None) -> None:
-    say("\n$ kubectl get videojobs")
-    say(_kubectl(stack, "get", "videojobs"))
-    say(f"The video: {video}")
-    if model is None or model.endswith("-tiny"):
-        say(
-            "\nThe demo's model is tiny and has random weights, so the picture is coloured noise. To render for real, on a"
-            "\nmachine with an NVIDIA GPU: make demo MODEL=CogVideoX-2b   (downloads about 13 GB of weights once)"
-        )
 
 
 def status() -> None:
@@ -245,17 +257,3 @@ def _kubectl(stack: Stack, *arguments: str, check: bool = True) -> str:
     if check and result.returncode:
         raise PartFailed(f"kubectl {arguments[0]} failed: {result.stderr.strip()}")
     return result.stdout
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end the demo the way Ctrl-C does, so that it cleans up as well."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    former = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)

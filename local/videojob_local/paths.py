@@ -19,4 +19,4 @@ def cache_folder() -> Path:
 
 def stack_folder() -> Path:
     """Return the state folder of the stack that `make up` keeps running."""
-    return Path(os.environ.get("VIDEOJOB_STACK_DIR") or REPOSITORY / ".stack")
+    return Path(os.environ.get("VIDEOJOB_STACK_DIR") or REPOSITORY / ".stack").absolute()

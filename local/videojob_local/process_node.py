@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from videojob_local.control_plane import LOG_CLIENT, ControlPlane
+from videojob_local.node.state import StateFolder
 from videojob_local.ports import free_port
 from videojob_local.processes import Part, Processes
 
@@ -66,8 +67,11 @@ class ProcessNode:
         return self._processes.start(self.part_name, command)
 
     def stop(self) -> None:
-        """End the agent, which first ends its pods."""
+        """End the agent, which first ends its pods; end them here where it was killed before it could."""
         self._processes.stop(self.part_name, GRACE_SECONDS)
+        if self._folder.exists():
+            with StateFolder(self._folder) as state:
+                state.end_orphans()
 
 
 def product_images() -> dict[str, list[str]]:

@@ -1,8 +1,10 @@
 """Processes that outlive the command that started them, ended by id and never by name.
 
-Each is recorded as JSON with its pid and its start time, because a pid alone may belong to another process by now.
-Each leads a process group of its own, so that Ctrl-C at the terminal reaches only the command, which then ends the
-parts in their order.
+Each is recorded as JSON with its pid and the kernel's word for its start, because a pid alone may belong to another
+process by now. Each leads a process group of its own, so that Ctrl-C at the terminal reaches only the command, which
+then ends the parts in their order.
+
+Nothing is started once `close` was called: a thread that is still starting parts cannot slip one past a stop.
 """
 
 import contextlib
@@ -10,14 +12,16 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
 
 from videojob_local.errors import PartFailed
+from videojob_local.node.process import birth
 
 POLL_SECONDS = 0.05
 
@@ -28,13 +32,14 @@ class Part:
 
     name: str
     pid: int
-    started: float
+    birth: str | None
 
     def is_alive(self) -> bool:
         """Tell whether this very process still runs."""
+        if self.birth is None or birth(self.pid) != self.birth:
+            return False
         try:
-            process = psutil.Process(self.pid)
-            return process.create_time() == self.started and process.status() != psutil.STATUS_ZOMBIE
+            return psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
 
@@ -46,14 +51,30 @@ class Processes:
         self._records = folder / "processes"
         self._logs = folder / "logs"
         self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._starting = threading.Lock()
+        self._closed = False
+
+    def open(self) -> None:
+        """Let processes be started (again)."""
+        self._closed = False
+
+    def close(self) -> None:
+        """Let no process be started any more; return when none is being started."""
+        with self._starting:
+            self._closed = True
 
     def start(
         self, name: str, argv: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
     ) -> Part:
-        """Start a process in the background; its output goes to its log file."""
+        """Start a process in the background; its output goes to its log file.
+
+        Raises:
+            PartFailed: the stack is being stopped.
+        """
         self._records.mkdir(parents=True, exist_ok=True)
         self._logs.mkdir(parents=True, exist_ok=True)
-        with self.log_file(name).open("ab") as log:
+        with self._starting, self.log_file(name).open("ab") as log:
+            self._refuse_when_closed()
             process = subprocess.Popen(
                 list(map(str, argv)),
                 cwd=cwd,
@@ -63,21 +84,18 @@ class Processes:
                 stderr=log,
                 start_new_session=True,
             )
-        self._children[process.pid] = process
-        part = Part(name, process.pid, _start_time(process.pid))
-        self._record(name).write_text(json.dumps({"pid": part.pid, "started": part.started}))
+            self._children[process.pid] = process
+            part = Part(name, process.pid, birth(process.pid))
+            self._record(name).write_text(json.dumps(asdict(part)))
         return part
 
     def all(self) -> list[Part]:
         """Return every recorded process, dead or alive."""
-        found = []
-        for path in sorted(self._records.glob("*.json")):
-            record = json.loads(path.read_text())
-            found.append(Part(path.stem, record["pid"], record["started"]))
-        return found
+        return [Part(**json.loads(path.read_text())) for path in sorted(self._records.glob("*.json"))]
 
     def check(self, part: Part) -> None:
-        """Raise PartFailed, with the end of the log, if the process has ended."""
+        """Raise PartFailed, with the end of the log, if waiting for the process is pointless."""
+        self._refuse_when_closed()
         if not part.is_alive():
             raise PartFailed(f"{part.name} ended by itself; its log ends with:\n{self.tail(part.name)}")
 
@@ -103,6 +121,10 @@ class Processes:
     def _record(self, name: str) -> Path:
         return self._records / f"{name}.json"
 
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise PartFailed("the stack is being stopped")
+
     def _end(self, part: Part, grace_seconds: float) -> None:
         asked = time.monotonic()
         if part.is_alive():
@@ -115,10 +137,3 @@ class Processes:
             time.sleep(POLL_SECONDS)
         if child := self._children.pop(part.pid, None):  # else the process was started by an earlier command
             child.wait()
-
-
-def _start_time(pid: int) -> float:
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.Error:
-        return 0.0  # ended already: no process matches this record

@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from videojob_local.errors import ToolMissing
-from videojob_local.ports import LOOPBACK, free_port_with_partner
+from videojob_local.ports import LOOPBACK, free_ports
 from videojob_local.processes import Processes
 from videojob_local.waiting import wait_until
 
 NAME = "s3"
 READY_SECONDS = 60
 _GRPC_DISTANCE = 10_000
+_SOCKETS = Path("/tmp")  # noqa: S108 - where SeaweedFS puts them, whatever TMPDIR says
 _GRACE_SECONDS = 10
 
 
@@ -61,7 +62,7 @@ class S3Server:
             PartFailed: it ended or was not ready in time.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        ports = [free_port_with_partner(_GRPC_DISTANCE) for _ in range(5)]
+        ports = free_ports(5, partner_distance=_GRPC_DISTANCE)
         keys = (f"local{secrets.token_hex(6)}", secrets.token_hex(20))
         storage = Storage(f"http://{LOOPBACK}:{ports[0]}", self._bucket, *keys)
         record = self._folder / "storage.json"
@@ -86,8 +87,14 @@ class S3Server:
         )
 
     def stop(self) -> None:
-        """End the server; its data stays."""
+        """End the server; its data stays, the sockets that it leaves in the folder of temporary files do not."""
         self._processes.stop(NAME, _GRACE_SECONDS)
+        if (ports := self._folder / "ports.json").exists():
+            for port in json.loads(ports.read_text()):
+                for socket in _SOCKETS.glob(f"seaweedfs-*-{port}.sock"):
+                    socket.unlink(missing_ok=True)
+                for socket in _SOCKETS.glob(f"seaweedfs-*-grpc-{port + _GRPC_DISTANCE}.sock"):
+                    socket.unlink(missing_ok=True)
 
     def is_ready(self) -> bool:
         """Ask the server whether it is ready."""

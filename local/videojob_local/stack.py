@@ -16,7 +16,7 @@ from videojob_local import chart
 from videojob_local.binaries import Binaries
 from videojob_local.control_plane import ControlPlane
 from videojob_local.errors import FolderInUse, PartFailed
-from videojob_local.process_node import ProcessNode, product_images
+from videojob_local.process_node import GRACE_SECONDS, ProcessNode, product_images
 from videojob_local.processes import Processes
 from videojob_local.s3 import S3Server
 from videojob_local.tiny_models import ensure_tiny_models
@@ -34,15 +34,25 @@ class Stack:
     Args:
         folder: its state.
         binaries: the programs of the control plane.
+        more_images: further images of the node: pattern -> command line.
+        gpus: GPUs of the node; None = those of the machine, or a pretended one.
     """
 
-    def __init__(self, folder: Path, binaries: Binaries) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        binaries: Binaries,
+        *,
+        more_images: dict[str, list[str]] | None = None,
+        gpus: int | None = None,
+    ) -> None:
         self.folder = folder
         self.binaries = binaries
         self.processes = Processes(folder)
         self.control_plane = ControlPlane(folder, binaries, self.processes, node_names=NODE_NAMES)
         self.s3 = S3Server(folder, self.processes)
-        self.node = ProcessNode(folder, self.control_plane, self.processes, images=product_images())
+        images = product_images() | (more_images or {})
+        self.node = ProcessNode(folder, self.control_plane, self.processes, images=images, gpus=gpus)
 
     @property
     def kubeconfig(self) -> Path:
@@ -56,7 +66,17 @@ class Stack:
     @property
     def api_url(self) -> str:
         """URL of the REST API of the installed chart."""
-        return f"http://localhost:{json.loads((self.folder / 'install.json').read_text())['api_port']}"
+        return f"http://localhost:{self.installed['api_port']}"
+
+    @property
+    def installed(self) -> dict[str, Any]:
+        """What the chart was installed with: `api_port` and `model` (None: the tiny one)."""
+        content: dict[str, Any] = json.loads((self.folder / "install.json").read_text())
+        return content
+
+    def exists(self) -> bool:
+        """Tell whether there is anything to stop, be it half a stack."""
+        return self._marker.exists()
 
     def is_up(self) -> bool:
         """Tell whether all parts that were started are alive."""
@@ -102,9 +122,12 @@ class Stack:
 
     def stop(self) -> None:
         """End all parts in their order and remove the state; does nothing where there is none."""
-        if not self._marker.exists():
+        if not self.exists():
             return
         self.processes.close()
+        for part in self.processes.all():
+            if part.name.startswith("node-"):  # more nodes than the stack's own, in tests
+                self.processes.stop(part.name, GRACE_SECONDS)
         self.node.stop()
         with ThreadPoolExecutor() as pool:
             for stopped in [pool.submit(self.control_plane.stop), pool.submit(self.s3.stop)]:
@@ -118,8 +141,10 @@ class Stack:
             FolderInUse: it holds other things.
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not self._marker.exists() and any(self.folder.iterdir()):
-            raise FolderInUse(f"{self.folder} holds other files: let VIDEOJOB_STACK_DIR name a folder that is not there")
+        if not self.exists() and any(self.folder.iterdir()):
+            raise FolderInUse(
+                f"{self.folder} holds other files: let VIDEOJOB_STACK_DIR name a folder that is not there"
+            )
         self._marker.touch()
 
     def wait_for_node(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What tests do on the real cluster, in the words of a user: install the chart, create a VideoJob, wait for its phase."""
+"""What tests do on the real cluster: install the chart, create a VideoJob, wait for its phase."""
 
 import json
 import subprocess
@@ -65,7 +65,7 @@ class Cluster:
         return f"http://127.0.0.1:{self.api_port}"
 
     def install(self, *overrides: str, wait: bool = True, **values: Any) -> None:
-        """Install the chart into the namespace; `overrides` as for `helm --set`, `values` deep into the local values."""
+        """Install the chart into the namespace; `overrides` as for `helm --set`, `values` over the local ones."""
         self.api_port = self.api_port or free_port()
         merged = chart.local_values(
             self.stack.s3.storage,

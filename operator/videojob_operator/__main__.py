@@ -1,0 +1,59 @@
+"""The operator as a process: `python -m videojob_operator`."""
+
+import asyncio
+import os
+import random
+import sys
+from datetime import UTC, datetime
+
+import kopf
+import uvloop
+
+from videojob.errors import ConfigurationError
+from videojob_operator.cache import Cache
+from videojob_operator.client import Client
+from videojob_operator.controller import Controller
+from videojob_operator.credentials import Credentials, find_credentials
+from videojob_operator.health import Health, serve_health
+from videojob_operator.informer import build_registry
+from videojob_operator.logs import set_up_logs
+from videojob_operator.settings import Settings, read_settings
+from videojob_operator.work_queue import WorkQueue
+
+
+async def run(settings: Settings, credentials: Credentials) -> None:
+    """Run until SIGTERM, which Kopf handles."""
+    health, cache = Health(), Cache()
+    queue = WorkQueue(jitter=lambda: random.uniform(0.5, 1))
+    namespaces = settings.namespaces or (credentials.namespace,)
+    controller = Controller(
+        settings,
+        Client(credentials),
+        cache,
+        queue,
+        namespaces=namespaces,
+        clock=lambda: datetime.now(UTC),
+        health=health,
+    )
+    server = serve_health(health, settings.health_port)
+    beat = asyncio.create_task(health.beat())  # before Kopf's first step, or Kopf takes it for a task of its own
+    try:
+        registry = build_registry(credentials, cache, queue, controller)
+        await kopf.operator(registry=registry, namespaces=namespaces, standalone=True)
+    finally:
+        beat.cancel()
+        server.shutdown()
+
+
+def main() -> None:
+    """Start the operator; a wrong setting ends it with one sentence."""
+    set_up_logs()
+    try:
+        settings, credentials = read_settings(os.environ), find_credentials()
+    except ConfigurationError as error:
+        sys.exit(f"videojob-operator: {error}")
+    uvloop.run(run(settings, credentials))
+
+
+if __name__ == "__main__":
+    main()

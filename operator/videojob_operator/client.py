@@ -1,0 +1,108 @@
+"""The calls to the API server. The only module of the operator, beside Kopf itself, that talks to Kubernetes.
+
+Exceptions of the HTTP library end here and become those of `errors`.
+"""
+
+from typing import Any
+
+import aiohttp
+
+from videojob import resource
+from videojob_operator.credentials import Credentials
+from videojob_operator.errors import Conflict, KubernetesUnavailable, Refused
+from videojob_operator.manifests import Key, Manifest
+
+CONNECTIONS = 64
+TIMEOUT_SECONDS = 30
+PAGE = 500
+PATHS = {
+    "videojobs": f"/apis/{resource.API_VERSION}/namespaces/{{}}/{resource.PLURAL}",
+    "jobs": "/apis/batch/v1/namespaces/{}/jobs",
+    "pods": "/api/v1/namespaces/{}/pods",
+    "events": "/api/v1/namespaces/{}/events",
+}
+_MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
+
+
+class Client:
+    """A session of its own: Kopf closes the one it is given before our last writes are done."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._server = credentials.server
+        self._http = credentials.session(connections=CONNECTIONS, timeout_seconds=TIMEOUT_SECONDS)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.close()
+
+    async def create_job(self, job: Manifest) -> Manifest:
+        """Create a Job.
+
+        Raises:
+            Conflict: a Job of this name exists.
+        """
+        return await self._call("POST", self._url("jobs", job["metadata"]["namespace"]), json=job)
+
+    async def delete_job(self, key: Key, uid: str) -> None:
+        """Delete the Job of this uid; its pods get SIGTERM at once, not when the Job is gone.
+
+        Raises:
+            Conflict: it is gone, or another Job has its name.
+        """
+        options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        await self._call("DELETE", self._url("jobs", *key), json=options)
+
+    async def suspend_job(self, key: Key, *, suspend: bool) -> Manifest:
+        """Suspend a Job or let it go on."""
+        patch = {"spec": {"suspend": suspend}}
+        return await self._call("PATCH", self._url("jobs", *key), json=patch, headers=_MERGE_PATCH)
+
+    async def patch_status(self, key: Key, observed: Manifest, fields: Manifest) -> Manifest:
+        """Merge fields into the status of the VideoJob that was observed.
+
+        Raises:
+            Conflict: it was changed, replaced or deleted since.
+        """
+        meta = {name: observed["metadata"][name] for name in ("uid", "resourceVersion")}
+        url = self._url("videojobs", *key) + "/status"
+        return await self._call("PATCH", url, json={"metadata": meta, "status": fields}, headers=_MERGE_PATCH)
+
+    async def read(self, kind: str, key: Key) -> Manifest | None:
+        """Read an object afresh; None where there is none."""
+        try:
+            return await self._call("GET", self._url(kind, *key))
+        except Conflict:
+            return None
+
+    async def list_all(self, kind: str, namespace: str, selector: str = "") -> tuple[list[Manifest], int]:
+        """List all objects of a kind, page by page; returns them with the list's resourceVersion."""
+        items: list[Manifest] = []
+        parameters = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
+        while True:
+            page = await self._call("GET", self._url(kind, namespace), params=parameters)
+            items += page["items"]
+            if not page["metadata"].get("continue"):
+                return items, int(page["metadata"]["resourceVersion"])
+            parameters["continue"] = page["metadata"]["continue"]
+
+    async def post_event(self, namespace: str, event: Manifest) -> None:
+        """Record an Event."""
+        await self._call("POST", self._url("events", namespace), json=event)
+
+    def _url(self, kind: str, namespace: str, name: str = "") -> str:
+        return self._server + PATHS[kind].format(namespace) + (f"/{name}" if name else "")
+
+    async def _call(self, method: str, url: str, **arguments: Any) -> Manifest:
+        try:
+            async with self._http.request(method, url, **arguments) as answer:
+                content: Manifest = await answer.json(content_type=None)
+        except (TimeoutError, aiohttp.ClientError, ValueError, OSError) as error:
+            raise KubernetesUnavailable(f"{method} {url}: {error!r}") from error
+        if answer.status < 400:
+            return content
+        message = str(content.get("message", answer.reason))
+        if answer.status in (404, 409):
+            raise Conflict(message)
+        if answer.status in (401, 429) or answer.status >= 500:
+            raise KubernetesUnavailable(f"{method} {url}: {answer.status} {message}")
+        raise Refused(message)

@@ -1,0 +1,179 @@
+"""The loop between observing and acting: workers take a key, reconcile what the cache knows of it, and act."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from videojob.names import MANAGED_BY, MANAGED_BY_LABEL
+from videojob.phases import Phase
+from videojob.reasons import Reason
+from videojob_operator.cache import Cache
+from videojob_operator.client import Client
+from videojob_operator.errors import Conflict, KubernetesUnavailable, OperatorError, Refused
+from videojob_operator.events import phase_event
+from videojob_operator.health import Health
+from videojob_operator.manifests import Key, Manifest
+from videojob_operator.observed import Observed
+from videojob_operator.reconcile import Action, CreateJob, DeleteJob, SetStatus, SuspendJob, reconcile
+from videojob_operator.settings import Settings
+from videojob_operator.status import Summary, derive_status, difference
+from videojob_operator.work_queue import WorkQueue
+
+WORKERS = 32
+RESYNC_SECONDS = 600
+SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+KINDS = {"videojobs": "", "jobs": SELECTOR, "pods": SELECTOR}
+
+log = logging.getLogger(__name__)
+
+
+class Controller:
+    """Everything between the watches and the writes.
+
+    Args:
+        clock: tells the time for status fields.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: Client,
+        cache: Cache,
+        queue: WorkQueue,
+        *,
+        namespaces: tuple[str, ...],
+        clock: Callable[[], datetime],
+        health: Health,
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._cache = cache
+        self._queue = queue
+        self._namespaces = namespaces
+        self._clock = clock
+        self._health = health
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Fill the cache from full lists, then start the workers: none may see a VideoJob without its Job."""
+        await self._list_everything()
+        self._tasks = [asyncio.create_task(self._work()) for _ in range(WORKERS)]
+        self._tasks.append(asyncio.create_task(self._resync()))
+        self._health.ready = True
+
+    async def stop(self) -> None:
+        """End the workers; what is in flight is carried out by whoever comes next."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._client.close()
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            failed = True
+            try:
+                await self._look(key)
+                failed = False
+            except KubernetesUnavailable as error:
+                log.warning("Kubernetes is unavailable; trying again", extra={"job": key.name, "error": str(error)})
+            except OperatorError as error:
+                log.warning("refused; trying again", extra={"job": key.name, "error": str(error)})
+            except Exception:  # a bug with one job must not end the work for all others
+                log.exception("reconciling failed", extra={"job": key.name, "namespace": key.namespace})
+            finally:
+                self._queue.done(key, failed=failed)
+
+    async def _look(self, key: Key) -> None:
+        """Reconcile one key."""
+        observed = self._cache.observe(key)
+        decision = reconcile(observed, self._settings, self._clock())
+        try:
+            for action in decision.actions:
+                await self._carry_out(key, observed, action)
+        except Conflict:
+            await self._refresh(key)
+            self._queue.add(key)
+        if decision.requeue_after_seconds is not None:
+            self._queue.add_later(key, decision.requeue_after_seconds)
+
+    async def _carry_out(self, key: Key, observed: Observed, action: Action) -> None:
+        match action:
+            case CreateJob(job):
+                await self._create(key, observed, job)
+            case DeleteJob(uid):
+                with contextlib.suppress(Conflict):  # gone already
+                    await self._client.delete_job(key, uid)
+                log.info("Job deleted", extra=_names(key, observed))
+            case SuspendJob(suspend):
+                self._cache.absorb_job(await self._client.suspend_job(key, suspend=suspend))
+            case SetStatus(fields):
+                await self._set_status(key, observed, fields)
+
+    async def _create(self, key: Key, observed: Observed, job: Manifest) -> None:
+        try:
+            self._cache.absorb_job(await self._client.create_job(job))
+            log.info("Job created", extra=_names(key, observed))
+        except Refused as refusal:
+            await self._report_rejection(key, observed, refusal.message)
+            raise
+
+    async def _report_rejection(self, key: Key, observed: Observed, message: str) -> None:
+        """Show the cluster's own words; the back-off of the queue tries again."""
+        summary = Summary(Phase.PENDING, Reason.JOB_REJECTED, f"the cluster refused the Job: {message}")
+        fields = difference(derive_status(observed, summary, self._clock()), observed.status)
+        if fields:
+            await self._set_status(key, observed, fields)
+
+    async def _set_status(self, key: Key, observed: Observed, fields: Manifest) -> None:
+        patched = await self._client.patch_status(key, observed.video_job or {}, fields)
+        self._cache.absorb_video_job(patched)
+        if "phase" in fields:
+            said = {name: fields.get(name, observed.status.get(name)) for name in ("phase", "reason", "message")}
+            log.info("phase changed", extra=_names(key, observed) | {"phase": said["phase"], "reason": said["reason"]})
+            with contextlib.suppress(OperatorError):  # an Event is a courtesy
+                await self._client.post_event(key.namespace, phase_event(patched, said, self._clock()))
+
+    async def _refresh(self, key: Key) -> None:
+        """Read VideoJob and Job afresh after a conflict."""
+        if video_job := await self._client.read("videojobs", key):
+            self._cache.absorb_video_job(video_job)
+        else:
+            self._cache.forget_video_job(key)
+        if job := await self._client.read("jobs", key):
+            self._cache.absorb_job(job)
+        else:
+            self._cache.forget_job(key)
+
+    async def _resync(self) -> None:
+        """Find what the watches may have missed."""
+        while True:
+            await asyncio.sleep(RESYNC_SECONDS)
+            with contextlib.suppress(OperatorError):
+                await self._list_everything()
+
+    async def _list_everything(self) -> None:
+        for namespace in self._namespaces:
+            for kind, selector in KINDS.items():
+                listed, version = await self._list(kind, namespace, selector)
+                for key in self._cache.drop_ghosts(kind, namespace, listed, version):
+                    self._queue.add(key)
+        for key in self._cache.video_job_keys():
+            self._queue.add(key)
+
+    async def _list(self, kind: str, namespace: str, selector: str) -> tuple[list[Manifest], int]:
+        listed, version = await self._client.list_all(kind, namespace, selector)
+        absorb = {
+            "videojobs": self._cache.absorb_video_job,
+            "jobs": self._cache.absorb_job,
+            "pods": self._cache.absorb_pod,
+        }[kind]
+        for manifest in listed:
+            absorb(manifest)
+        return listed, version
+
+
+def _names(key: Key, observed: Observed) -> dict[str, str]:
+    return {"job": key.name, "namespace": key.namespace, "uid": observed.uid}

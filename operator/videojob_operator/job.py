@@ -1,0 +1,201 @@
+"""Build the Job of a VideoJob: one pod at a time, disruptions free of charge, fit for a restricted namespace."""
+
+from typing import Any
+
+from videojob import environment, names, resource
+from videojob.exits import ExitCode
+from videojob.resolve import ResolvedRequest
+from videojob_operator.manifests import Manifest
+from videojob_operator.settings import Profile, Settings
+
+CONTAINER = "renderer"
+GPU = "nvidia.com/gpu"
+GPU_PRODUCT_LABEL = "nvidia.com/gpu.product"
+KUEUE_PREFIX = "kueue.x-k8s.io/"
+
+JOB_TTL_SECONDS = 3600  # the truth is in the VideoJob; an hour leaves time to read the logs
+GRACE_SECONDS = 120  # a denoising step and an upload fit in
+USER = 65532
+TOKEN_SECONDS = 3600
+NODE_LOST_SECONDS = 60  # how long an unreachable node may keep its pod
+
+
+def build_job(video_job: Manifest, resolved: ResolvedRequest, profile: Profile, settings: Settings) -> Manifest:
+    """Build the manifest.
+
+    Args:
+        video_job: the owner; the Job gets its name.
+        resolved: the request with all defaults filled in.
+        profile: the administrator's words about the pod.
+        settings: image, service account and storage of the installation.
+    """
+    meta, spec = video_job["metadata"], video_job["spec"]
+    labels = _labels(meta)
+    job: Manifest = {
+        "backoffLimit": spec["backoffLimit"],
+        "podReplacementPolicy": "Failed",
+        "podFailurePolicy": {"rules": _failure_rules()},
+        "ttlSecondsAfterFinished": JOB_TTL_SECONDS,
+        "template": {
+            "metadata": {"labels": labels},
+            "spec": _pod_spec(meta, resolved, profile, settings),
+        },
+    }
+    if spec.get("suspend"):
+        job["suspend"] = True
+    if "activeDeadlineSeconds" in spec:
+        job["activeDeadlineSeconds"] = spec["activeDeadlineSeconds"]
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": meta["name"],
+            "namespace": meta["namespace"],
+            "labels": labels,
+            "ownerReferences": [_owner(meta)],
+        },
+        "spec": job,
+    }
+
+
+def _labels(meta: Manifest) -> dict[str, str]:
+    queueing = {key: value for key, value in meta.get("labels", {}).items() if key.startswith(KUEUE_PREFIX)}
+    return {
+        "app.kubernetes.io/name": "videojob-renderer",
+        names.MANAGED_BY_LABEL: names.MANAGED_BY,
+        names.NAME_LABEL: meta["name"],
+        names.UID_LABEL: meta["uid"],
+        **queueing,
+    }
+
+
+def _owner(meta: Manifest) -> Manifest:
+    return {
+        "apiVersion": resource.API_VERSION,
+        "kind": resource.KIND,
+        "name": meta["name"],
+        "uid": meta["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def _failure_rules() -> list[Manifest]:
+    def on_exit(action: str, *codes: ExitCode) -> Manifest:
+        values = sorted(int(code) for code in codes)
+        return {"action": action, "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": values}}
+
+    return [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        on_exit("FailJob", ExitCode.INVALID_REQUEST, ExitCode.CONTENT_REFUSED),
+        on_exit("Ignore", ExitCode.INTERRUPTED),
+    ]
+
+
+def _pod_spec(meta: Manifest, resolved: ResolvedRequest, profile: Profile, settings: Settings) -> Manifest:
+    spec: Manifest = {
+        "restartPolicy": "Never",
+        "serviceAccountName": settings.renderer_service_account,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "tolerations": [*map(dict, profile.tolerations), *_node_lost_tolerations()],
+        "containers": [_container(meta, resolved, profile, settings)],
+        "volumes": [*_volumes(), *map(dict, profile.volumes)],
+    }
+    if profile.gpu_products:
+        spec["affinity"] = _gpu_affinity(profile.gpu_products)
+    if profile.node_selector:
+        spec["nodeSelector"] = dict(profile.node_selector)
+    if profile.priority_class_name:
+        spec["priorityClassName"] = profile.priority_class_name
+    return spec
+
+
+def _node_lost_tolerations() -> list[Manifest]:
+    return [
+        {
+            "key": f"node.kubernetes.io/{state}",
+            "operator": "Exists",
+            "effect": "NoExecute",
+            "tolerationSeconds": NODE_LOST_SECONDS,
+        }
+        for state in ("not-ready", "unreachable")
+    ]
+
+
+def _gpu_affinity(products: tuple[str, ...]) -> Manifest:
+    term = {"matchExpressions": [{"key": GPU_PRODUCT_LABEL, "operator": "In", "values": list(products)}]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}
+
+
+def _container(meta: Manifest, resolved: ResolvedRequest, profile: Profile, settings: Settings) -> Manifest:
+    image = profile.image or settings.renderer_image
+    return {
+        "name": CONTAINER,
+        "image": image,
+        "env": [*_environment(meta, resolved, image), *map(dict, profile.env)],
+        "envFrom": _storage(settings),
+        "resources": _resources(profile),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "terminationMessagePath": environment.TERMINATION_LOG_PATH,
+        "volumeMounts": [
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of this pod
+            {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 - likewise
+            {"name": "token", "mountPath": environment.TOKEN_MOUNT_PATH, "readOnly": True},
+            *map(dict, profile.volume_mounts),
+        ],
+    }
+
+
+def _environment(meta: Manifest, resolved: ResolvedRequest, image: str) -> list[Manifest]:
+    values = {
+        environment.NAME: meta["name"],
+        environment.NAMESPACE: meta["namespace"],
+        environment.UID: meta["uid"],
+        # "$(" in a value would be expanded by the kubelet; in JSON a dollar sign can be written as an escape.
+        environment.REQUEST: resolved.model_dump_json(by_alias=True, exclude_none=True).replace("$", "\\u0024"),
+        environment.IMAGE: image,
+        environment.TOKEN_DIR: environment.TOKEN_MOUNT_PATH,
+        environment.TERMINATION_LOG: environment.TERMINATION_LOG_PATH,
+        "TMPDIR": "/tmp",  # noqa: S108
+        "HF_HOME": "/tmp/huggingface",  # noqa: S108
+    }
+    pod_name = {"name": environment.POD_NAME, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    return [*({"name": name, "value": value} for name, value in values.items()), pod_name]
+
+
+def _storage(settings: Settings) -> list[Manifest]:
+    sources: list[Manifest] = [{"configMapRef": {"name": settings.storage_config_map}}]
+    if settings.storage_secret:
+        sources.append({"secretRef": {"name": settings.storage_secret}})
+    return sources
+
+
+def _resources(profile: Profile) -> Manifest:
+    resources: dict[str, dict[str, Any]] = {kind: dict(values) for kind, values in profile.resources.items()}
+    if profile.gpus:
+        resources.setdefault("limits", {})[GPU] = str(profile.gpus)
+    return resources
+
+
+def _volumes() -> list[Manifest]:
+    token = {"serviceAccountToken": {"path": "token", "expirationSeconds": TOKEN_SECONDS}}
+    authority = {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}}
+    return [
+        {"name": "tmp", "emptyDir": {}},
+        {"name": "shm", "emptyDir": {"medium": "Memory"}},
+        {"name": "token", "projected": {"sources": [token, authority]}},
+    ]

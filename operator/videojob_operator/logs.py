@@ -1,0 +1,38 @@
+"""JSON logs, one object a line, on stdout.
+
+Only fields that are named here leave the process. Bodies of objects hold prompts, so Kopf's own lines, which quote
+them at DEBUG, are cut off at WARNING.
+"""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+FIELDS = ("job", "namespace", "uid", "phase", "reason", "error")
+
+
+class JsonFormatter(logging.Formatter):
+    """Time, level, logger, message and the fields of this module."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def set_up_logs() -> None:
+    """Send all logs to stdout as JSON."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for name in ("kopf", "kopf.objects", "aiohttp", "asyncio"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,102 @@
+"""What one look at a VideoJob finds: the objects themselves, and the few questions the decisions ask of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from videojob.names import is_of_attempt
+from videojob.termination import TerminationMessage
+from videojob_operator.job import CONTAINER
+from videojob_operator.manifests import Manifest, controller_uid
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The newest known state of one VideoJob, its Job and its pods.
+
+    Attributes:
+        video_job: None where it was deleted.
+        job: the Job of its name, whoever owns it; None where there is none.
+        pods: pods of the Job, in any order.
+    """
+
+    video_job: Manifest | None
+    job: Manifest | None = None
+    pods: tuple[Manifest, ...] = ()
+
+    @property
+    def uid(self) -> str:
+        """The uid of the VideoJob."""
+        uid: str = (self.video_job or {})["metadata"]["uid"]
+        return uid
+
+    @property
+    def status(self) -> Manifest:
+        """The status of the VideoJob."""
+        status: Manifest = (self.video_job or {}).get("status", {})
+        return status
+
+    def own_job(self) -> Manifest | None:
+        """Return the Job if this VideoJob is its controller."""
+        return self.job if self.job and controller_uid(self.job) == self.uid else None
+
+    def own_pods(self) -> list[Manifest]:
+        """Return the pods of the own Job, oldest first."""
+        job = self.own_job()
+        if not job:
+            return []
+        mine = [pod for pod in self.pods if controller_uid(pod) == job["metadata"]["uid"]]
+        return sorted(mine, key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]))
+
+    def current_pod(self) -> Manifest | None:
+        """Return the newest pod: there is never more than one that runs."""
+        pods = self.own_pods()
+        return pods[-1] if pods else None
+
+    def video_of(self, pod_name: str) -> bool:
+        """Tell whether the recorded video was written by this pod for this very VideoJob."""
+        uri = self.status.get("artifacts", {}).get("video", {}).get("uri", "")
+        return is_of_attempt(uri, self.uid, pod_name)
+
+    def any_video(self) -> bool:
+        """Tell whether some attempt of this VideoJob has recorded a video."""
+        uri: str = self.status.get("artifacts", {}).get("video", {}).get("uri", "")
+        parts = uri.split("/")
+        return len(parts) > 2 and is_of_attempt(uri, self.uid, parts[-2])
+
+    def finished_pod(self) -> Manifest | None:
+        """Return the pod that has ended well and whose video is recorded."""
+        for pod in self.own_pods():
+            ended = termination(pod)
+            if ended and ended["exitCode"] == 0 and self.video_of(pod["metadata"]["name"]):
+                return pod
+        return None
+
+
+def container_status(pod: Manifest) -> Manifest:
+    """Return the status of the renderer's container, empty where there is none yet."""
+    statuses: list[Manifest] = pod.get("status", {}).get("containerStatuses") or []
+    return next((status for status in statuses if status["name"] == CONTAINER), {})
+
+
+def termination(pod: Manifest) -> Manifest | None:
+    """Return how the renderer's container ended, None while it has not."""
+    ended: Manifest | None = container_status(pod).get("state", {}).get("terminated")
+    return ended
+
+
+def waiting(pod: Manifest) -> Manifest | None:
+    """Return why the renderer's container waits, None where it does not."""
+    state: Manifest | None = container_status(pod).get("state", {}).get("waiting")
+    return state
+
+
+def last_words(pod: Manifest) -> TerminationMessage | None:
+    """Return what the renderer said at its end."""
+    ended = termination(pod)
+    return TerminationMessage.decode(ended.get("message", "")) if ended else None
+
+
+def progress_of(status: Manifest, pod: Manifest) -> dict[str, Any]:
+    """Return the progress that this very pod wrote, empty where it wrote none."""
+    progress: dict[str, Any] = status.get("progress", {})
+    return progress if progress.get("podName") == pod["metadata"]["name"] else {}
