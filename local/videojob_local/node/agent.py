@@ -92,6 +92,7 @@ class Agent:
     async def _shut_down(self) -> None:
         """End all Pods; with no API server at hand their processes end, and the next agent reports it."""
         ending = [run for run in self._runs.values() if not run.over]
+        log.info("node %s was told to end; ending %d Pods", self._config.name, len(ending))
         for run in ending:
             run.longest_grace_seconds = min(run.longest_grace_seconds, self._config.shutdown_grace_seconds)
             run.end(Ending("NodeShutdown", "the process node was asked to end", disruption=True))
@@ -101,6 +102,7 @@ class Agent:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+        log.info("node %s ended", self._config.name)
 
     async def _watch_pods(self) -> None:
         first = True
