@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 from cluster import Kubectl
-from tests.chart.rendering import Helm, Manifest
+from tests.chart.rendering import Helm, Manifest, Rendered
+
+from videojob.catalogue import Catalogue
+from videojob.request import VideoJobRequest
+from videojob.resolve import resolve
+from videojob_operator.job import build_job
+from videojob_operator.settings import Settings, read_profiles
 
 pytestmark = pytest.mark.cluster
 
@@ -45,6 +51,35 @@ def test_pods_of_the_chart_are_admitted_under_pod_security_restricted(kubectl: K
     for part in ("operator", "api"):
         created = ("--for=jsonpath={.status.replicas}=1", "--timeout=60s")
         kubectl.run("wait", f"--namespace={release}", f"deployment/videojob-{part}", *created)
+
+
+def test_the_pod_of_a_videojob_is_admitted_as_well(
+    kubectl: Kubectl, default: Rendered, release: str, tmp_path: Path
+) -> None:
+    """A Pod like the one of its Job, because admission only warns of Jobs."""
+    (tmp_path / "profiles.json").write_text(default.one("ConfigMap", "videojob-config")["data"]["profiles.json"])
+    catalogue = Catalogue.model_validate_json(default.one("ConfigMap", "videojob-config")["data"]["catalogue.json"])
+    profile = read_profiles(tmp_path / "profiles.json")["default"]
+    told = default.environment("videojob-operator")
+    settings = Settings(
+        catalogue=catalogue,
+        profiles={"default": profile},
+        namespaces=(release,),
+        renderer_image=told["VIDEOJOB_RENDERER_IMAGE"],
+        renderer_service_account=told["VIDEOJOB_RENDERER_SERVICE_ACCOUNT"],
+        storage_config_map=told["VIDEOJOB_STORAGE_CONFIGMAP"],
+        storage_secret=None,
+    )
+    owner = {
+        "metadata": {"name": "panda", "namespace": release, "uid": "0"},
+        "spec": {"backoffLimit": 3},
+    }
+    job = build_job(owner, resolve(VideoJobRequest(prompt="a panda"), catalogue), profile, settings)
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "panda"}, "spec": job["spec"]["template"]["spec"]}
+    where = ("--dry-run=server", "--filename=-", f"--namespace={release}")
+    kubectl.run("create", *where, stdin=json.dumps(pod))
+    pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
+    assert "violates PodSecurity" in kubectl("create", *where, stdin=json.dumps(pod)).stderr
 
 
 def rules(kubectl: Kubectl, namespace: str, identity: str) -> set[tuple[str, str, str]]:

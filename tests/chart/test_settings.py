@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from tests.chart.rendering import Render, Rendered
 
 from videojob import environment
@@ -10,6 +11,7 @@ from videojob.catalogue import Catalogue
 from videojob.families import FAMILY_DEFAULTS
 from videojob.request import VideoJobRequest
 from videojob.resolve import resolve
+from videojob_operator.settings import Settings, read_settings
 
 KEY_ID = "AKIAEXAMPLE"
 KEY = "not-to-be-seen"
@@ -19,6 +21,14 @@ def catalogue(rendered: Rendered, folder: Path) -> Catalogue:
     file = folder / "catalogue.json"
     file.write_text(rendered.one("ConfigMap", "videojob-config")["data"]["catalogue.json"])
     return Catalogue.read(file)
+
+
+def operator_settings(rendered: Rendered, folder: Path) -> Settings:
+    """Read the operator's environment the way it does, its files in this folder instead of in the pod's."""
+    for name, content in rendered.one("ConfigMap", "videojob-config")["data"].items():
+        (folder / name).write_text(content)
+    told = rendered.environment("videojob-operator")
+    return read_settings({name: value.replace("/etc/videojob", str(folder)) for name, value in told.items()})
 
 
 def test_the_official_models_resolve_to_what_their_model_cards_say(default: Rendered, tmp_path: Path) -> None:
@@ -77,6 +87,18 @@ def test_the_operator_is_told_its_namespaces_and_what_renderers_need(full: Rende
         "TMPDIR": "/tmp",
         "TZ": "UTC",
     }
+
+
+@pytest.mark.parametrize("name", ["default", "full"])
+def test_the_operator_reads_all_that_the_chart_tells_it(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    rendered: Rendered = request.getfixturevalue(name)
+    settings = operator_settings(rendered, tmp_path)
+    assert settings.renderer_image.endswith("videojob-renderer:0.1.0")
+    assert settings.profiles["default"].gpus == 1
+    assert settings.storage_secret == (None if name == "default" else "s3-keys")
+    assert settings.namespaces == (("videojob",) if name == "default" else ("studio", "research"))
 
 
 def test_the_api_is_told_where_to_listen_and_which_namespace_it_serves(render: Render) -> None:
