@@ -1,6 +1,7 @@
 """How far a render is: pure arithmetic from stages and steps to one percentage and an estimate of the rest.
 
-The spans are the shares of time of a 50-step render on an H100; on other machines the bar runs unevenly, never backwards.
+The spans are the shares of time of a 50-step render on an H100. On other machines the bar runs unevenly, but never
+backwards.
 """
 
 from datetime import datetime

@@ -1,0 +1,44 @@
+"""The command line: without arguments, render the request of the environment and exit with its code.
+
+Nothing heavy is imported before it is needed: a signal or a wrong environment is answered at once.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from videojob_renderer.interruption import Interruption
+
+
+def main() -> None:
+    """Run the command and end the process."""
+    arguments = _parser().parse_args()
+    if arguments.command == "make-tiny":
+        _make_tiny(arguments.folder, arguments.family)
+        return
+    interruption = Interruption()
+    interruption.install()
+    from videojob_renderer.attempt import run  # noqa: PLC0415 - after the signals are handled
+
+    sys.exit(run(os.environ, interruption))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="videojob-renderer", description="Render one VideoJob and upload the video.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    tiny = commands.add_parser("make-tiny", help="write a tiny model of random weights, for tests and demos")
+    tiny.add_argument("folder", type=Path, metavar="DIR")
+    tiny.add_argument("--family", choices=("2b", "5b", "1.5"), default="2b")
+    return parser
+
+
+def _make_tiny(folder: Path, family: str) -> None:
+    from videojob.families import Family  # noqa: PLC0415 - imports torch
+    from videojob_renderer.tiny import make_tiny  # noqa: PLC0415
+
+    make_tiny(folder, Family(family))
+
+
+if __name__ == "__main__":
+    main()

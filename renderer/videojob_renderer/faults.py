@@ -1,0 +1,53 @@
+"""Says of any exception which of our errors it is, without importing torch: it may be torch's import that failed."""
+
+import errno
+import re
+import sys
+
+from videojob.phases import Stage
+from videojob_renderer.errors import DiskFull, GpuFault, OutOfMemory, RendererError, Unexpected
+
+_GIB = 2**30
+_CUDA_WORDS = ("CUDA error", "CUBLAS_STATUS", "cuDNN error", "CUDNN_STATUS", "NCCL error", "CUDA driver")
+_CPU_ALLOCATOR = re.compile(r"DefaultCPUAllocator: .*?you tried to allocate (\d+) bytes", re.DOTALL)
+_TRIED_TO_ALLOCATE = re.compile(r"Tried to allocate ([\d.]+ [KMGT]?i?B)")
+
+
+def classify(error: BaseException, stage: Stage) -> RendererError:
+    """Return the error of our own tree that an exception stands for.
+
+    Args:
+        error: whatever ended the render.
+        stage: what the renderer was doing.
+    """
+    if isinstance(error, RendererError):
+        return error
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return DiskFull("there is no space left on this node for the video")
+    text = str(error)
+    if _is_out_of_gpu_memory(error):
+        asked = _TRIED_TO_ALLOCATE.search(text)
+        wanted = f" when it asked for {asked[1]}" if asked else ""
+        return OutOfMemory(f"the GPU ran out of memory in stage {stage}{wanted}; {_gpu_memory()}")
+    if isinstance(error, MemoryError) or _CPU_ALLOCATOR.search(text):
+        asked = _CPU_ALLOCATOR.search(text)
+        wanted = f" when it asked for {int(asked[1]) / _GIB:.1f} GiB" if asked else ""
+        return OutOfMemory(f"the node ran out of memory in stage {stage}{wanted}")
+    if isinstance(error, RuntimeError) and any(word in text for word in _CUDA_WORDS):
+        return GpuFault(f"the GPU failed in stage {stage}: {text.splitlines()[0]}")
+    # The text of an unknown error may quote the prompt; its class and the logs must do.
+    return Unexpected(f"the renderer failed in stage {stage} with {type(error).__name__}; its log tells more")
+
+
+def _is_out_of_gpu_memory(error: BaseException) -> bool:
+    torch = sys.modules.get("torch")
+    kind = getattr(torch, "OutOfMemoryError", None)
+    return kind is not None and isinstance(error, kind)
+
+
+def _gpu_memory() -> str:
+    cuda = sys.modules["torch"].cuda
+    if not cuda.is_available():
+        return "there is none"
+    total = cuda.get_device_properties(0).total_memory
+    return f"{cuda.memory_allocated() / _GIB:.1f} of its {total / _GIB:.1f} GiB were in use by this render"

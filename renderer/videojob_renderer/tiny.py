@@ -1,0 +1,135 @@
+"""A CogVideoX pipeline of true structure with tiny random weights: for tests and demos without a GPU or a download.
+
+All classes, file formats and shapes of tensors are those of the real models, only narrow; its videos are coloured
+noise. The same family gives the same bytes on every machine: even the tokenizer is written by hand, because a trained
+one differs from run to run.
+"""
+
+# The constructors and methods of diffusers and transformers carry no types.
+# mypy: disable-error-code="no-untyped-call,attr-defined,call-arg"
+
+from pathlib import Path
+
+import torch
+from diffusers import (
+    AutoencoderKLCogVideoX,
+    CogVideoXDDIMScheduler,
+    CogVideoXDPMScheduler,
+    CogVideoXPipeline,
+    CogVideoXTransformer3DModel,
+)
+from transformers import T5Config, T5EncoderModel, T5Tokenizer
+from transformers.utils import logging as transformers_logging
+
+from videojob.families import Family
+from videojob_renderer.errors import InvalidRequest
+
+TINY_FAMILIES = (Family.COGVIDEOX_2B, Family.COGVIDEOX_5B, Family.COGVIDEOX_1_5)
+
+_TEXT_TOKENS = 226
+_TEXT_WIDTH = 32
+_LATENT_CHANNELS = 16
+_SAMPLE_HEIGHT, _SAMPLE_WIDTH, _SAMPLE_FRAMES = 20, 32, 49  # latents of 160x256 pixels; 49 frames
+
+
+def make_tiny(folder: Path, family: Family) -> None:
+    """Write a tiny pipeline of a family as a model folder of 0.6 MB.
+
+    Raises:
+        InvalidRequest: there is no tiny pipeline of this family.
+    """
+    pipeline = build_tiny(family)
+    transformers_logging.disable_progress_bar()
+    pipeline.save_pretrained(folder)
+    for file in folder.rglob("*.safetensors"):
+        file.chmod(0o644)  # save_pretrained gives 0600, which a renderer of another user could not read
+
+
+def build_tiny(family: Family) -> CogVideoXPipeline:
+    """Build a tiny pipeline in memory."""
+    if family not in TINY_FAMILIES:
+        raise InvalidRequest(f"there is no tiny pipeline of family {family}; there is {', '.join(TINY_FAMILIES)}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        tokenizer = _tokenizer()
+        # eval(): a module fresh from its constructor would drop out parts of the prompt at random.
+        return CogVideoXPipeline(
+            tokenizer=tokenizer,
+            text_encoder=_text_encoder(len(tokenizer)).eval(),
+            vae=_vae(family).eval(),
+            transformer=_transformer(family).eval(),
+            scheduler=_scheduler(family),
+        )
+
+
+def _tokenizer() -> T5Tokenizer:
+    """A piece for each printable ASCII character, in T5's layout: padding, end and unknown come first."""
+    special = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
+    characters = [(chr(code), -5.0) for code in range(33, 127)]
+    return T5Tokenizer(vocab=special + characters, extra_ids=0, model_max_length=_TEXT_TOKENS)
+
+
+def _text_encoder(vocabulary: int) -> T5EncoderModel:
+    return T5EncoderModel(
+        T5Config(
+            vocab_size=vocabulary,
+            d_model=_TEXT_WIDTH,
+            d_kv=8,
+            d_ff=64,
+            num_layers=2,
+            num_heads=4,
+            feed_forward_proj="gated-gelu",
+            dense_act_fn="gelu_new",
+            is_encoder_decoder=False,
+            use_cache=False,
+            tie_word_embeddings=False,
+        )
+    )
+
+
+def _transformer(family: Family) -> CogVideoXTransformer3DModel:
+    is_1_5 = family is Family.COGVIDEOX_1_5
+    return CogVideoXTransformer3DModel(
+        num_attention_heads=2,
+        attention_head_dim=16,
+        in_channels=_LATENT_CHANNELS,
+        out_channels=_LATENT_CHANNELS,
+        time_embed_dim=16,
+        text_embed_dim=_TEXT_WIDTH,
+        num_layers=2,
+        sample_width=_SAMPLE_WIDTH,
+        sample_height=_SAMPLE_HEIGHT,
+        sample_frames=_SAMPLE_FRAMES,
+        patch_size=2,
+        patch_size_t=2 if is_1_5 else None,
+        patch_bias=not is_1_5,
+        temporal_compression_ratio=4,
+        max_text_seq_length=_TEXT_TOKENS,
+        use_rotary_positional_embeddings=family is not Family.COGVIDEOX_2B,
+    )
+
+
+def _vae(family: Family) -> AutoencoderKLCogVideoX:
+    return AutoencoderKLCogVideoX(
+        block_out_channels=(8, 8, 8, 8),
+        norm_num_groups=2,
+        layers_per_block=1,
+        latent_channels=_LATENT_CHANNELS,
+        sample_height=_SAMPLE_HEIGHT * 8,
+        sample_width=_SAMPLE_WIDTH * 8,
+        temporal_compression_ratio=4,
+        scaling_factor=1.15258426 if family is Family.COGVIDEOX_2B else 0.7,
+    )
+
+
+def _scheduler(family: Family) -> CogVideoXDDIMScheduler | CogVideoXDPMScheduler:
+    common = {
+        "prediction_type": "v_prediction",
+        "rescale_betas_zero_snr": True,
+        "clip_sample": False,
+        "set_alpha_to_one": True,
+        "timestep_spacing": "trailing",
+    }
+    if family is Family.COGVIDEOX_2B:
+        return CogVideoXDDIMScheduler(snr_shift_scale=3.0, **common)
+    return CogVideoXDPMScheduler(snr_shift_scale=1.0, **common)
