@@ -31,7 +31,7 @@ _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_W
 # aiohttp refuses lines of more than twice its buffer, and a Pod is one line of the watch.
 _LINE_BYTES = 2**22
 _FIRST_PAUSE_SECONDS = 0.1
-_LONGEST_PAUSE_SECONDS = 5.0
+_LONGEST_PAUSE_SECONDS = 2.0
 _WATCH_PAUSE_SECONDS = 1.0
 
 

@@ -66,7 +66,7 @@ class ContainerBuilder:
             raise NotReadyYet(
                 "CreateContainerError", f"image {container['image']} has no command, and the Pod gives none"
             )
-        words = tuple(rewriter.text(expand(word, environment)) for word in argv)
+        words = tuple(expand(rewriter.text(word), environment) for word in argv)
         folder = _working_folder(rewriter.text(container.get("workingDir", "")), work)
         return Command(words, environment, folder, message_file)
 

@@ -104,7 +104,7 @@ class EnvironmentResolver:
             environment |= await self._whole(pod, source, rewriter)
         for item in container.get("env", []):
             if "valueFrom" not in item:
-                environment[item["name"]] = rewriter.value(expand(item.get("value", ""), environment))
+                environment[item["name"]] = expand(rewriter.value(item.get("value", "")), environment)
             elif (value := await self._referenced(pod, container, item["valueFrom"], rewriter)) is not None:
                 environment[item["name"]] = value
         return environment

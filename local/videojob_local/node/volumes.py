@@ -5,6 +5,7 @@ read-only mounts are not enforced, and a ConfigMap that changes later does not c
 """
 
 import asyncio
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -103,6 +104,7 @@ class Volumes:
 
 
 def _fill(root: Path, files: Mapping[str, VolumeFile]) -> None:
+    shutil.rmtree(root, ignore_errors=True)  # of an agent that was killed before it started the container
     root.mkdir(parents=True, mode=0o700)
     for path, file in files.items():
         write_file(root / path, file)

@@ -58,6 +58,7 @@ class Kube:
         self.request("DELETE", path, {"kind": "DeleteOptions", "apiVersion": "v1", **options})
 
     def patch(self, path: str, body: Manifest) -> None:
+        """Merge a change into an object."""
         self.request("PATCH", path, body, **{"Content-Type": "application/merge-patch+json"})
 
     def wait(self, path: str, condition: Callable[[Manifest], Any]) -> Manifest:

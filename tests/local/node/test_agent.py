@@ -103,6 +103,35 @@ def test_logs_of_ended_pods_outlive_the_agent(new_node: Node, studio_on: Callabl
     assert studio.output(pod) == "still here\n"
 
 
+def test_what_ends_while_the_api_server_is_away_is_told_when_it_is_back(studio: Studio, tmp_path: Path) -> None:
+    script = f"echo up; until [ -e {tmp_path}/go ]; do sleep 0.02; done; touch {tmp_path}/gone; exit 75"
+    pod = studio.pod("outlives", studio.pod_spec(script))
+    studio.running(pod)
+    control_plane = studio.kube.stack.control_plane
+
+    control_plane.stop_api_server()
+    try:
+        (tmp_path / "go").touch()
+        wait_until((tmp_path / "gone").exists, "the Pod does not run on")
+    finally:
+        control_plane.start_api_server()
+
+    assert state(studio.ended(pod))["terminated"]["exitCode"] == 75
+    later = studio.pod("later", studio.pod_spec("true"))
+    assert studio.ended(later)["status"]["phase"] == "Succeeded"
+
+
+def test_a_running_pod_that_was_declared_unready_is_ready_again(studio: Studio) -> None:
+    """The node controller does so to the Pods of a node that is away, and undoes it never."""
+    pod = studio.pod("steady", studio.pod_spec("sleep 3600"))
+    ready = studio.kube.wait(pod, lambda found: condition(found, "Ready") == "True")
+    conditions = [c | {"status": "False"} if c["type"] == "Ready" else c for c in ready["status"]["conditions"]]
+
+    studio.kube.patch(f"{pod}/status", {"status": {"conditions": conditions}})
+
+    studio.kube.wait(pod, lambda found: condition(found, "Ready") == "True")
+
+
 def test_folders_of_deleted_pods_are_removed(studio: Studio) -> None:
     pod = studio.pod("gone", studio.pod_spec("true"))
     folder = studio.node.folder / "state" / "pods" / studio.ended(pod)["metadata"]["uid"]

@@ -86,6 +86,16 @@ def test_mount_paths_in_variables_and_arguments_lead_to_the_volume(studio: Studi
     assert studio.output(pod) == "s3://bucket/videos/video\n"
 
 
+def test_a_real_path_is_not_rewritten_again(studio: Studio) -> None:
+    """The folders of these Pods lie below /tmp themselves, where tests usually run."""
+    folder = str(studio.node.folder)
+    env = [{"name": "TMPDIR", "value": folder}, {"name": "OUT", "value": "$(TMPDIR)/out"}]
+    spec = studio.pod_spec("echo $(OUT)", env=env, volumeMounts=[{"name": "v", "mountPath": folder}])
+    pod = studio.pod("nested", {**spec, "volumes": [{"name": "v", "emptyDir": {}}]})
+    uid = studio.ended(pod)["metadata"]["uid"]
+    assert studio.output(pod) == f"{folder}/state/pods/{uid}/volumes/v/out\n"
+
+
 def test_a_config_map_volume(studio: Studio) -> None:
     studio.make("configmaps", "settings", data={"a.json": "{}", "b": "two"}, binaryData={"blob": "AAE="})
     assert files_in(studio, {"configMap": {"name": "settings"}}) == {"a.json": "{}", "b": "two", "blob": "\0\1"}

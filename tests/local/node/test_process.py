@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from videojob_local.node import process
 from videojob_local.node.command import Command
 from videojob_local.node.process import MARK, ChildProcess, birth, kill_marked
 
@@ -122,6 +123,13 @@ async def test_a_process_is_known_by_its_birth(tmp_path: Path) -> None:
         os.kill(child.pid, signal.SIGKILL)
         await child.exit_code()
         assert birth(child.pid) is None
+
+
+def test_without_proc_no_process_is_found_and_none_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_PROC", tmp_path / "no-proc")
+    assert process.kill_marked("/") == 0
+    assert process.oom_kills() == ""
+    assert process.birth(os.getpid()) is not None
 
 
 def alive(pid: int) -> bool:

@@ -30,7 +30,18 @@ def test_mount_paths_become_real_paths(rewriter: PathRewriter, text: str, rewrit
 
 @pytest.mark.parametrize(
     "text",
-    ["/database", "/tmpfs/x", "/tmp-2", "/tmp.old", "https://host/tmp/x", "s3://bucket/data/x", "a/tmp/b", "./tmp", ""],
+    [
+        "/database",
+        "/tmpfs/x",
+        "/tmp-2",
+        "/tmp.old",
+        "https://host/tmp/x",
+        "s3://bucket/data/x",
+        "a/tmp/b",
+        "./tmp",
+        "$(BUCKET)/data",
+        "",
+    ],
 )
 def test_paths_that_only_resemble_a_mount_path_stay(rewriter: PathRewriter, text: str) -> None:
     assert rewriter.text(text) == text
@@ -50,8 +61,13 @@ def test_whole_paths_in_json_are_rewritten_and_prose_is_not(rewriter: PathRewrit
 
 
 def test_json_without_paths_stays_byte_for_byte(rewriter: PathRewriter) -> None:
-    text = '{"prompt":  "Käse in /tmp", "guidance": 6.0}'
+    text = '{"prompt":  "Käse in /tmp", "quote": "say \\"/tmp\\"", "guidance": 6.0}'
     assert rewriter.value(text) == text
+
+
+def test_escapes_in_json_stay_as_they_are(rewriter: PathRewriter) -> None:
+    text = '{"prompt": "\\u0024(HOME)", "source": "/data/x"}'
+    assert rewriter.value(text) == '{"prompt": "\\u0024(HOME)", "source": "/pod/data/x"}'
 
 
 def test_what_only_looks_like_json_is_text(rewriter: PathRewriter) -> None:
