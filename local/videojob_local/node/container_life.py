@@ -18,7 +18,7 @@ from videojob_local.node.events import EventRecorder
 from videojob_local.node.manifest import Manifest, timestamp
 from videojob_local.node.pod_run import PodRun
 from videojob_local.node.probes import HealthWatch
-from videojob_local.node.process import ChildProcess, oom_kills
+from videojob_local.node.process import ChildProcess, kill_group, oom_kills
 from videojob_local.node.state import StateFolder
 
 log = logging.getLogger(__name__)
@@ -125,7 +125,11 @@ class ContainerLife:
         else:
             self._state.remember(self._run.folder, child.pid)
             self._record_start(child, began)
-            exit_code, ending = await self._watch(child)
+            try:
+                exit_code, ending = await self._watch(child)
+            except BaseException:  # nothing that breaks here may leave the process behind
+                kill_group(child.pid)
+                raise
             reason = self._reason(exit_code, oom_before)
             ended = Ended(exit_code, reason, ending or self._message(exit_code, command.message_file, log_file))
         self._record_end(ended, began)

@@ -36,10 +36,18 @@ def _check_container(container: Manifest) -> None:
         if "subPathExpr" in mount:
             raise UnsupportedPod(f"container {name}: a process node knows no subPathExpr")
     for probe in PROBES:
-        if probe in container and not any(kind in container[probe] for kind in _PROBE_KINDS):
-            raise UnsupportedPod(f"container {name}: {probe}: a process node knows {' and '.join(_PROBE_KINDS)} only")
+        if probe in container:
+            _check_probe(f"container {name}: {probe}", container[probe], container.get("ports", []))
     if "postStart" in hooks or ("preStop" in hooks and "sleep" not in hooks["preStop"]):
         raise UnsupportedPod(f"container {name}: lifecycle: a process node knows preStop.sleep only")
+
+
+def _check_probe(where: str, probe: Manifest, ports: list[Manifest]) -> None:
+    action = next((probe[kind] for kind in _PROBE_KINDS if kind in probe), None)
+    if action is None:
+        raise UnsupportedPod(f"{where}: a process node knows {' and '.join(_PROBE_KINDS)} only")
+    if isinstance(action["port"], str) and action["port"] not in {port.get("name") for port in ports}:
+        raise UnsupportedPod(f"{where}: the container has no port of the name {action['port']}")
 
 
 def _check_volume(volume: Manifest) -> None:

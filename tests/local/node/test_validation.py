@@ -14,6 +14,7 @@ MAIN: dict[str, Any] = {"name": "main", "image": "x"}
         ({"containers": [MAIN, {**MAIN, "name": "second"}]}, "one container a Pod"),
         ({"containers": [MAIN], "initContainers": [{**MAIN, "name": "i", "restartPolicy": "Always"}]}, "no sidecars"),
         ({"containers": [{**MAIN, "livenessProbe": {"exec": {"command": ["true"]}}}]}, "livenessProbe"),
+        ({"containers": [{**MAIN, "readinessProbe": {"httpGet": {"port": "http"}}}]}, "no port of the name http"),
         ({"containers": [{**MAIN, "lifecycle": {"postStart": {"exec": {}}}}]}, "preStop.sleep only"),
         ({"containers": [{**MAIN, "lifecycle": {"preStop": {"exec": {}}}}]}, "preStop.sleep only"),
         ({"containers": [{**MAIN, "volumeMounts": [{"subPathExpr": "$(A)"}]}]}, "subPathExpr"),
@@ -33,6 +34,7 @@ def test_what_the_chart_uses_is_accepted() -> None:
     probe = {"httpGet": {"path": "/healthz", "port": "http"}}
     main = {
         **MAIN,
+        "ports": [{"name": "http", "containerPort": 8000}],
         "livenessProbe": probe,
         "readinessProbe": probe,
         "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
