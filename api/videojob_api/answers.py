@@ -1,0 +1,89 @@
+"""What the service answers: the bodies of all routes, as clients and the OpenAPI document see them."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+StatusWord = Literal["pending", "processing", "completed", "failed"]
+Percentage = Annotated[float, Field(ge=0, le=100)]
+
+
+class Answer(BaseModel):
+    """A body the service writes."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, serialize_by_alias=True)
+
+
+class ErrorDetail(Answer):
+    """What was wrong, told so that a user or a program can mend it."""
+
+    code: str = Field(description="Stable word for programs.", examples=["InvalidRequest"])
+    message: str = Field(description="One sentence for a person.")
+    field: str | None = Field(None, description="The field at fault.", examples=["num_frames"])
+    nearest: Any = Field(None, description="The legal value nearest to the one given.", examples=[49])
+    request_id: str = Field(description="Also in the header X-Request-ID and in the service's logs.")
+
+
+class ErrorAnswer(Answer):
+    """The body of every answer that is not a success."""
+
+    error: ErrorDetail
+
+
+class Accepted(Answer):
+    """A job was created."""
+
+    job_id: str = Field(examples=["job-20250914-121030-x7k2p"])
+    status: StatusWord
+
+
+class JobProgress(Answer):
+    """How far the renderer is."""
+
+    stage: str = Field(description="Loading, Encoding, Denoising, Decoding or Uploading.")
+    step: int | None = Field(None, description="Denoising steps done.")
+    steps: int | None = Field(None, description="Denoising steps in all.")
+    percent: int = Field(description="Of the whole job.")
+    eta_seconds: int | None = Field(None, description="Approximate seconds to the end.")
+
+
+class JobAnswer(Answer):
+    """Where a job stands."""
+
+    job_id: str
+    status: StatusWord
+    phase: str = Field(description="Status in finer words: the phase of the VideoJob.")
+    reason: str | None = Field(None, description="Why it is there: a stable word.")
+    message: str | None = Field(None, description="Why it is there: one sentence.")
+    model: str | None = None
+    progress: JobProgress | None = None
+    created_time: datetime
+    started_time: datetime | None = Field(None, description="When rendering began.")
+    completed_time: datetime | None = Field(None, description="When the job ended, well or badly.")
+    video_url: str | None = Field(None, description="Where to download the video, once there is one.")
+
+
+class JobList(Answer):
+    """One page of jobs, oldest first."""
+
+    jobs: list[JobAnswer]
+    continue_: str | None = Field(
+        None, alias="continue", description="Give this as `continue` to get the next page; null on the last one."
+    )
+
+
+class HealthAnswer(Answer):
+    """How busy the service is."""
+
+    cpu_usage: Percentage = Field(description="Of the machine the API runs on.")
+    memory_usage: Percentage = Field(description="Of the machine the API runs on.")
+    gpu_usage: Percentage = Field(description="Mean over the running renderers; 0 where no GPU reports.")
+    active_jobs: int = Field(description="Jobs that have not ended.")
+    completed_jobs: int = Field(description="Jobs whose video is there.")
+
+
+class ProbeAnswer(Answer):
+    """The service is well."""
+
+    status: Literal["ok"] = "ok"

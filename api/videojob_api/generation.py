@@ -1,0 +1,150 @@
+"""The body of POST /generate: from bytes to the spec of a VideoJob, or to the one mistake to mend first. Pure.
+
+The body is read here and not by FastAPI, because every mistake in it, of syntax too, is told in the error shape with
+the nearest legal value. The default model's name goes into the request before it is checked: so the rules of that
+model hold, the job can be listed by its model, and a later change of the default does not change a job that waits.
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, ValidationError
+from pydantic_core import from_json
+
+from videojob.catalogue import Catalogue
+from videojob.errors import VideoJobError, Violation, violations
+from videojob.families import FAMILY_DEFAULTS
+from videojob.request import VideoJobRequest
+from videojob.resolve import resolve
+from videojob.spec import ProfileName, VideoJobSpec
+from videojob_api.errors import InvalidInput
+from videojob_api.spelling import in_snake_case
+
+Body = dict[str, Any]
+
+MAX_BODY_BYTES = 128 * 1024
+"""Two prompts of the largest length, every character escaped as a surrogate pair, and some room."""
+
+_TRIES = 4
+"""Nearest values are looked for this often: one rule may lead to a value that another one refuses."""
+
+
+def _spelled_as_in_python(name: str) -> str:
+    return name
+
+
+class GenerateRequest(VideoJobRequest):
+    """What to render, and with which runtime profile. Everything but the prompt may be left out."""
+
+    model_config = ConfigDict(
+        alias_generator=_spelled_as_in_python,
+        json_schema_extra={
+            "example": {
+                "prompt": "A squirrel riding a skateboard in Times Square",
+                "num_frames": 49,
+                "guidance_scale": 4.5,
+                "seed": 42,
+                "fps": 12,
+            }
+        },
+    )
+
+    profile: Annotated[ProfileName, Field(description="A runtime profile of the administrator.")] = "default"
+
+
+FIELDS = tuple(GenerateRequest.model_fields)
+
+
+def parse_body(content_type: str, content: bytes) -> Body:
+    """Return the JSON object that a body holds.
+
+    Raises:
+        InvalidInput: it holds none.
+    """
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        raise InvalidInput(
+            "the body must be JSON: send the header Content-Type: application/json",
+            field="Content-Type",
+            nearest="application/json",
+        )
+    try:
+        body = from_json(content, allow_inf_nan=False)
+    except ValueError as error:
+        raise InvalidInput(f"the body is not JSON: {error}", field="body") from error
+    if not isinstance(body, dict):
+        raise InvalidInput("the body must be a JSON object", field="body")
+    return body
+
+
+def spec_of(body: Body, catalogue: Catalogue) -> VideoJobSpec:
+    """Return the spec of the VideoJob that a body asks for.
+
+    Raises:
+        InvalidInput: a value breaks a rule, or the model is not in the catalogue.
+    """
+    if body.get("model") is None:
+        body = {**body, "model": catalogue.default_model}
+    mistake = _first_mistake(body, catalogue)
+    if mistake:
+        raise _told(mistake, body, catalogue)
+    asked = GenerateRequest.model_validate(body)
+    request = VideoJobRequest.model_validate(asked.model_dump(exclude={"profile"}))
+    return VideoJobSpec(request=request, profile=asked.profile)
+
+
+def _first_mistake(body: Body, catalogue: Catalogue) -> Violation | VideoJobError | None:
+    try:
+        asked = GenerateRequest.model_validate(body)
+    except ValidationError as error:
+        return violations(error)[0]
+    try:
+        resolve(asked, catalogue)
+    except VideoJobError as error:
+        return error
+    return None
+
+
+def _told(mistake: Violation | VideoJobError, body: Body, catalogue: Catalogue) -> InvalidInput:
+    field = mistake.field if mistake.field in body else in_snake_case(mistake.field)
+    if field == "num_frames" and type(body.get(field)) is int and body["model"] in catalogue.models:
+        return _wrong_frames(body, catalogue)
+    sentence = in_snake_case(mistake.message)
+    return InvalidInput(
+        f"{field} {sentence}" if field else sentence,
+        code=mistake.reason if isinstance(mistake, VideoJobError) else None,
+        field=field or None,
+        nearest=_nearest(field, mistake, body, catalogue),
+    )
+
+
+def _wrong_frames(body: Body, catalogue: Catalogue) -> InvalidInput:
+    """Speak of the rule of the model's family; a request alone is held to the rule of all families."""
+    rule = FAMILY_DEFAULTS[catalogue.models[body["model"]].family].frames
+    message = f"num_frames must be {rule} for {body['model']}"
+    return InvalidInput(message, field="num_frames", nearest=rule.nearest(body["num_frames"]))
+
+
+def _nearest(field: str, mistake: Violation | VideoJobError, body: Body, catalogue: Catalogue) -> Any:
+    if field == "model":
+        return _closest(str(body["model"]), catalogue.models, catalogue.default_model)
+    if field not in FIELDS:
+        return _closest(in_snake_case(field), FIELDS, None)
+    return _settled(field, mistake, body, catalogue)
+
+
+def _settled(field: str, mistake: Violation | VideoJobError, body: Body, catalogue: Catalogue) -> Any:
+    """Follow the nearest values of one rule after another until none speaks of this field any more."""
+    nearest = mistake.nearest
+    for _ in range(_TRIES):
+        if nearest is None:
+            return None
+        following = _first_mistake({**body, field: nearest}, catalogue)
+        if following is None or in_snake_case(following.field) != field:
+            return nearest
+        nearest = following.nearest
+    return None
+
+
+def _closest(word: str, known: Iterable[str], otherwise: str | None) -> str | None:
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)), otherwise)

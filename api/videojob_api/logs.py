@@ -1,0 +1,57 @@
+"""JSON lines on stdout, none with a prompt.
+
+An exception may quote what it could not digest, so of a traceback only the places and the class are written, never
+the text of the exception.
+"""
+
+import json
+import logging
+import sys
+import traceback
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""Of the request that is being answered; empty outside of one."""
+
+_STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "taskName", "color_message"}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a record; what `extra` held becomes its fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line of JSON."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if request_id.get():
+            line["request_id"] = request_id.get()
+        line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        if record.exc_info and record.exc_info[1] is not None:
+            line["traceback"] = places_of(record.exc_info[1])
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def places_of(error: BaseException) -> list[str]:
+    """Tell where an exception and its causes were raised, outermost first, without their texts."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    earlier = places_of(cause) if cause else []
+    return [*earlier, *_frames(error.__traceback__), f"{type(error).__module__}.{type(error).__qualname__}"]
+
+
+def _frames(trace: TracebackType | None) -> list[str]:
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)]
+
+
+def write_json_logs() -> None:
+    """Make all loggers of this process, uvicorn's too, write JSON lines to stdout."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)

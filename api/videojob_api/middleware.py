@@ -1,0 +1,71 @@
+"""Around every request: its id, its line in the log, and an answer whatever happens inside."""
+
+import logging
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from videojob_api import logs
+from videojob_api.errors import ApiError
+from videojob_api.refused import error_response
+
+log = logging.getLogger(__name__)
+
+_USABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_PROBES = frozenset({"/healthz", "/readyz"})
+
+
+class RequestMiddleware:
+    """Give every request an id (the client's own, if it is harmless), log it, and answer what nobody else caught."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection of ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        token = logs.request_id.set(_id_of(scope))
+        try:
+            await self._serve(scope, receive, send)
+        finally:
+            logs.request_id.reset(token)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.monotonic()
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = logs.request_id.get()
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception as error:
+            log.exception("not answered as planned", exc_info=error)
+            if not status:
+                await error_response(ApiError("the service failed; its log tells why under this request_id"))(
+                    scope, receive, send_with_id
+                )
+        finally:
+            _log_access(scope, status, time.monotonic() - began)
+
+
+def _id_of(scope: Scope) -> str:
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if _USABLE_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _log_access(scope: Scope, status: int, seconds: float) -> None:
+    """Log the route's template, not its path: a path may be long, hostile or private."""
+    template = getattr(scope.get("route"), "path", None)
+    level = logging.DEBUG if template in _PROBES and status == 200 else logging.INFO
+    fields = {"method": scope["method"], "route": template, "status": status, "seconds": round(seconds, 4)}
+    log.log(level, "answered", extra=fields)

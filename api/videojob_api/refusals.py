@@ -1,0 +1,72 @@
+"""What a refusal of the API server means to a REST client: pure, from its Status to our errors."""
+
+import json
+from typing import Any
+
+from videojob_api.errors import (
+    ApiError,
+    ClusterUnavailable,
+    InvalidInput,
+    JobRejected,
+    NameTaken,
+    QuotaExceeded,
+    UnknownJob,
+)
+from videojob_api.spelling import in_snake_case
+
+_REQUEST = "spec.request."
+_SPEC = "spec."
+
+
+def explain(status: int, body: str, name: str = "") -> ApiError:
+    """Return the error that stands for a refusal.
+
+    Args:
+        status: HTTP status of the API server's answer; 0 = none came.
+        body: the answer, normally a Status object.
+        name: of the VideoJob the call was about; empty where it was about none in particular.
+    """
+    refusal = _status_object(body)
+    message = str(refusal.get("message", ""))
+    match status:
+        case 400 | 410 if "continue" in message:
+            return InvalidInput("continue is not a token of this list, or has expired", field="continue")
+        case 403:
+            return _forbidden(message)
+        case 404 if name:
+            return unknown_job(name)
+        case 409:
+            return NameTaken("the service found no free name for the job")
+        case 400 | 422:
+            return _invalid(refusal)
+    return ClusterUnavailable(f"the Kubernetes API server answers with {status}" if status else "no answer")
+
+
+def unknown_job(name: str) -> UnknownJob:
+    """Return the error for a job id that stands for no job."""
+    return UnknownJob(f"there is no job {name[:64]!r}", field="job_id")
+
+
+def _status_object(body: str) -> dict[str, Any]:
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _forbidden(message: str) -> ApiError:
+    if "exceeded quota" in message:
+        return QuotaExceeded("the quota of jobs is used up; delete old jobs or wait")
+    if "User " in message and " cannot " in message:
+        return ClusterUnavailable("Kubernetes does not let the service do this; its administrator must grant the right")
+    return JobRejected(f"the cluster refused the job: {message}")
+
+
+def _invalid(refusal: dict[str, Any]) -> ApiError:
+    """Speak of the first cause; the API server knows no nearest value."""
+    causes = (refusal.get("details") or {}).get("causes") or []
+    if not causes:
+        return JobRejected(f"the cluster refused the job: {refusal.get('message', 'without a reason')}")
+    field = in_snake_case(str(causes[0].get("field", "")).removeprefix(_REQUEST).removeprefix(_SPEC))
+    return InvalidInput(in_snake_case(f"{field}: {causes[0].get('message', 'is not valid')}"), field=field or None)

@@ -1,0 +1,142 @@
+"""The videos in S3: the only module here that talks to it.
+
+boto3 is synchronous, so every call runs in a thread; a video passes in pieces, so its size costs no memory, and a slow
+client holds a connection but no thread.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+import boto3
+from anyio import to_thread
+from botocore.client import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from videojob.errors import ConfigurationError
+from videojob_api.errors import StorageUnavailable, VideoGone
+from videojob_api.ranges import Span
+
+if TYPE_CHECKING:  # stubs are for developers only
+    from types_boto3_s3 import S3Client
+
+PIECE_BYTES = 256 * 1024
+_CONNECT_SECONDS = 3
+_READ_SECONDS = 15
+_CONNECTIONS = 64
+_ABSENT = {"404", "NoSuchKey", "NotFound"}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVideo:
+    """One object in S3, as it is now."""
+
+    key: str
+    size_bytes: int
+    etag: str
+
+
+class Storage:
+    """One bucket."""
+
+    def __init__(self, bucket: str, endpoint: str | None) -> None:
+        """Make the client; connections are opened when first needed.
+
+        Args:
+            bucket: of the videos.
+            endpoint: URL of an S3 server other than AWS's, which is asked in path style: its host name has no
+                subdomain for every bucket.
+
+        Raises:
+            ConfigurationError: boto3 cannot make sense of its settings.
+        """
+        self.bucket = bucket
+        options = Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            max_pool_connections=_CONNECTIONS,
+            retries={"mode": "standard", "total_max_attempts": 2},
+            s3={"addressing_style": "path" if endpoint else "auto"},
+        )
+        try:
+            self._s3: "S3Client" = boto3.client("s3", endpoint_url=endpoint, config=options)
+        except (BotoCoreError, ValueError) as error:
+            raise ConfigurationError(f"S3: {error}") from error
+
+    async def find(self, key: str) -> StoredVideo:
+        """Return what S3 knows of a video.
+
+        Raises:
+            VideoGone: it is not there.
+            StorageUnavailable: S3 does not answer, or not to us.
+        """
+        head = await _in_thread(lambda: self._s3.head_object(Bucket=self.bucket, Key=key))
+        return StoredVideo(key, head["ContentLength"], head["ETag"])
+
+    async def read(self, video: StoredVideo, span: Span | None) -> AsyncIterator[bytes]:
+        """Open a video, or a part of it, and return its bytes in pieces; the very version that `find` saw.
+
+        Raises:
+            VideoGone: it is not there.
+            StorageUnavailable: S3 does not answer, or not to us.
+        """
+        answer = await _in_thread(
+            lambda: self._s3.get_object(
+                Bucket=self.bucket,
+                Key=video.key,
+                IfMatch=video.etag,
+                **({"Range": f"bytes={span.first}-{span.last}"} if span else {}),
+            )
+        )
+        body = answer["Body"]
+
+        async def pieces() -> AsyncIterator[bytes]:
+            try:
+                while piece := await to_thread.run_sync(body.read, PIECE_BYTES):
+                    yield piece
+            finally:
+                body.close()
+
+        return pieces()
+
+    async def probe(self) -> None:
+        """Return when the bucket answers.
+
+        Raises:
+            StorageUnavailable: it does not.
+        """
+        try:
+            await _in_thread(lambda: self._s3.head_bucket(Bucket=self.bucket))
+        except VideoGone as error:
+            raise StorageUnavailable(f"there is no bucket {self.bucket!r}") from error
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._s3.close()
+
+
+def key_of(uri: str, bucket: str, folder: str) -> str | None:
+    """Return the key in an artifact's URI, or None where it is not one of this bucket and folder.
+
+    The URI was written by a renderer, which must not be able to name the video of another job.
+    """
+    parts = urlsplit(uri)
+    key = parts.path.removeprefix("/")
+    inside = parts.scheme == "s3" and parts.netloc == bucket and key.startswith(f"{folder}/")
+    return key if inside else None
+
+
+async def _in_thread(call: Callable[[], T]) -> T:
+    """Run a call of boto3 in a thread; what boto3 raises stops here."""
+    try:
+        return await to_thread.run_sync(call, abandon_on_cancel=True)
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in _ABSENT:
+            raise VideoGone("the video is no longer in S3") from error
+        raise StorageUnavailable(f"S3 refuses the service's request ({code})") from error
+    except (BotoCoreError, OSError) as error:
+        raise StorageUnavailable("S3 does not answer") from error
