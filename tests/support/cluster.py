@@ -95,6 +95,12 @@ class Cluster:
         """Write a kubeconfig with a token of a service account of this namespace."""
         url = f"/api/v1/namespaces/{self.namespace}/serviceaccounts/{account}/token"
         answer = self.http.post(url, json={"spec": {"expirationSeconds": 3600}})
+        deadline = time.monotonic() + 10
+        while (
+            answer.status_code == 404 and time.monotonic() < deadline
+        ):  # the account of a fresh namespace is on its way
+            time.sleep(0.1)
+            answer = self.http.post(url, json={"spec": {"expirationSeconds": 3600}})
         answer.raise_for_status()
         token = path.with_suffix(".token")
         token.write_text(answer.json()["status"]["token"])
