@@ -11,24 +11,26 @@ from videojob.catalogue import Catalogue
 from videojob.families import FAMILY_DEFAULTS
 from videojob.request import VideoJobRequest
 from videojob.resolve import resolve
-from videojob_operator.settings import Settings, read_settings
+from videojob_api import settings as api_settings
+from videojob_operator import settings as operator_settings
 
 KEY_ID = "AKIAEXAMPLE"
 KEY = "not-to-be-seen"
 
 
 def catalogue(rendered: Rendered, folder: Path) -> Catalogue:
-    file = folder / "catalogue.json"
-    file.write_text(rendered.one("ConfigMap", "videojob-config")["data"]["catalogue.json"])
-    return Catalogue.read(file)
+    write_configuration(rendered, folder)
+    return Catalogue.read(folder / "catalogue.json")
 
 
-def operator_settings(rendered: Rendered, folder: Path) -> Settings:
-    """Read the operator's environment the way it does, its files in this folder instead of in the pod's."""
+def write_configuration(rendered: Rendered, folder: Path) -> None:
+    """Write the files of the ConfigMap, which pods find in /etc/videojob."""
     for name, content in rendered.one("ConfigMap", "videojob-config")["data"].items():
         (folder / name).write_text(content)
-    told = rendered.environment("videojob-operator")
-    return read_settings({name: value.replace("/etc/videojob", str(folder)) for name, value in told.items()})
+
+
+def in_folder(told: dict[str, str], folder: Path) -> dict[str, str]:
+    return {name: value.replace("/etc/videojob", str(folder)) for name, value in told.items()}
 
 
 def test_the_official_models_resolve_to_what_their_model_cards_say(default: Rendered, tmp_path: Path) -> None:
@@ -94,7 +96,8 @@ def test_the_operator_reads_all_that_the_chart_tells_it(
     name: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     rendered: Rendered = request.getfixturevalue(name)
-    settings = operator_settings(rendered, tmp_path)
+    write_configuration(rendered, tmp_path)
+    settings = operator_settings.read_settings(in_folder(rendered.environment("videojob-operator"), tmp_path))
     assert settings.renderer_image.endswith("videojob-renderer:0.1.0")
     assert settings.profiles["default"].gpus == 1
     assert settings.storage_secret == (None if name == "default" else "s3-keys")
@@ -110,6 +113,15 @@ def test_the_api_is_told_where_to_listen_and_which_namespace_it_serves(render: R
         "VIDEOJOB_API_PORT": "18000",
         "TMPDIR": "/tmp",
     }
+
+
+def test_the_api_reads_all_that_the_chart_tells_it(full: Rendered, tmp_path: Path) -> None:
+    write_configuration(full, tmp_path)
+    told = full.one("ConfigMap", "videojob-storage", "videojob")["data"] | full.environment("videojob-api")
+    settings = api_settings.read_settings(in_folder(told, tmp_path))
+    assert (settings.namespace, settings.host, settings.port) == ("studio", "0.0.0.0", 8000)
+    assert (settings.bucket, settings.prefix, settings.s3_endpoint) == ("videos", "prod/eu", "https://s3.example.com")
+    assert settings.catalogue.default_model == "house-style"
 
 
 def test_storage_settings_are_in_each_served_namespace_and_where_the_api_runs(full: Rendered) -> None:
