@@ -1,7 +1,8 @@
 """Writes the status of Pods: in order, with the state of now, and only where it changed.
 
-Patches are strategic merges, so conditions written by others stay, and carry the uid, so an old Pod's end never lands
-on a new Pod of the same name.
+There is no podIP: a process has no address of its own, and the controllers of Services refuse those of loopback with a
+warning each time. Patches are strategic merges, so conditions written by others stay, and carry the uid, so an old
+Pod's end never lands on a new Pod of the same name.
 """
 
 import json
@@ -86,8 +87,6 @@ class StatusPublisher:
             "startTime": run.started_at,
             "hostIP": self._address,
             "hostIPs": [{"ip": self._address}],
-            "podIP": self._address,
-            "podIPs": [{"ip": self._address}],
             "conditions": condition_list(run.conditions, run.phase, ending, generation),
             "containerStatuses": mains,
             "initContainerStatuses": inits,

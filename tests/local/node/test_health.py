@@ -81,7 +81,7 @@ def test_a_deployment_rolls_to_a_new_version_that_becomes_ready(studio: Studio, 
     studio.kube.patch(f"{path}/api", {"spec": {"template": {"metadata": {"annotations": {"version": "2"}}}}})
 
     assert studio.kube.kubectl(*rollout).returncode == 0
-    pods = studio.kube.get(studio.pods)["items"]
+    pods = [pod for pod in studio.kube.get(studio.pods)["items"] if "deletionTimestamp" not in pod["metadata"]]
     assert [pod["metadata"]["annotations"]["version"] for pod in pods] == ["2"]
 
 
