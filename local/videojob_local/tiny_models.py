@@ -1,5 +1,6 @@
-"""The tiny pipelines with random weights, made once by the renderer and cached by its version."""
+"""The tiny pipelines with random weights, made once by the renderer and cached by what makes them."""
 
+import hashlib
 import subprocess
 import sys
 import tempfile
@@ -7,9 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from videojob_local.errors import BuildFailed
-from videojob_local.paths import cache_folder
+from videojob_local.paths import REPOSITORY, cache_folder
 
 FAMILIES = ("2b", "5b", "1.5")
+_RECIPE = REPOSITORY / "renderer/videojob_renderer/tiny.py"
 
 
 def ensure_tiny_models(families: tuple[str, ...] = FAMILIES) -> dict[str, Path]:
@@ -18,7 +20,8 @@ def ensure_tiny_models(families: tuple[str, ...] = FAMILIES) -> dict[str, Path]:
     Raises:
         BuildFailed: the renderer could not make one.
     """
-    parent = cache_folder() / f"tiny-models-{version('videojob-renderer')}-{version('diffusers')}"
+    recipe = hashlib.sha256(_RECIPE.read_bytes() + version("diffusers").encode()).hexdigest()[:16]
+    parent = cache_folder() / f"tiny-models-{recipe}"
     parent.mkdir(parents=True, exist_ok=True)
     return {family: _ensure(parent / family, family) for family in families}
 
