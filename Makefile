@@ -72,6 +72,8 @@ lock: setup ## Lock the dependencies again and export the images' requirement fi
 	@$(UV) lock
 	@for image in $(IMAGES); do $(UV) export --quiet --locked --no-dev --no-emit-workspace --no-header --package videojob-$$image \
 	  --format requirements-txt --output-file requirements/$$image.txt; done
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  requirements/build.in --output-file requirements/build.txt
 
 .PHONY: clean
 clean: ## Remove the environment and everything that was generated here (not the cache in the home folder)
