@@ -142,7 +142,7 @@ def _container(meta: Manifest, resolved: ResolvedRequest, profile: Profile, sett
     return {
         "name": CONTAINER,
         "image": image,
-        "env": [*_environment(meta, resolved, image), *map(dict, profile.env)],
+        "env": _environment(meta, resolved, image, profile),
         "envFrom": _storage(settings),
         "resources": _resources(profile),
         "securityContext": {
@@ -160,7 +160,8 @@ def _container(meta: Manifest, resolved: ResolvedRequest, profile: Profile, sett
     }
 
 
-def _environment(meta: Manifest, resolved: ResolvedRequest, image: str) -> list[Manifest]:
+def _environment(meta: Manifest, resolved: ResolvedRequest, image: str, profile: Profile) -> list[Manifest]:
+    """Our own variables, but for those that the profile sets, then the profile's."""
     values = {
         environment.NAME: meta["name"],
         environment.NAMESPACE: meta["namespace"],
@@ -174,7 +175,10 @@ def _environment(meta: Manifest, resolved: ResolvedRequest, image: str) -> list[
         "HF_HOME": "/tmp/huggingface",  # noqa: S108
     }
     pod_name = {"name": environment.POD_NAME, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
-    return [*({"name": name, "value": value} for name, value in values.items()), pod_name]
+    ours = [*({"name": name, "value": value} for name, value in values.items()), pod_name]
+    theirs = [dict(variable) for variable in profile.env]
+    chosen = {variable["name"] for variable in theirs}
+    return [*(variable for variable in ours if variable["name"] not in chosen), *theirs]
 
 
 def _storage(settings: Settings) -> list[Manifest]:
