@@ -8,8 +8,8 @@ from anyio import to_thread
 
 from videojob_api import usage
 from videojob_api.answers import HealthAnswer
-from videojob_api.jobs import ACTIVE, COMPLETED
 from videojob_api.kubernetes import VideoJobs
+from videojob_api.views import ACTIVE, COMPLETED
 
 FRESH_SECONDS = 2.0
 

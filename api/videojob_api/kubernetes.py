@@ -6,11 +6,10 @@ about once an hour and the old one ends, so a kubeconfig is read again before it
 the service account of a pod.
 """
 
-from collections.abc import AsyncIterator, Awaitable
 import time
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -55,7 +54,7 @@ class VideoJobs:
     def __init__(self, api: client.ApiClient, namespace: str) -> None:
         self._api = client.CustomObjectsApi(api)
         self.namespace = namespace
-        self._place = {
+        self._place: dict[str, Any] = {
             "group": resource.GROUP,
             "version": resource.VERSION,
             "namespace": namespace,
@@ -163,9 +162,7 @@ class VideoJobs:
 
     async def probe(self) -> None:
         """Return when the API server answers and lets us list VideoJobs."""
-        await _answer(
-            self._api.list_namespaced_custom_object(**self._place, limit=1, _request_timeout=PROBE_SECONDS)
-        )
+        await _answer(self._api.list_namespaced_custom_object(**self._place, limit=1, _request_timeout=PROBE_SECONDS))
 
 
 def _page(listed: Manifest) -> Page:
@@ -193,24 +190,25 @@ async def load_access(kubeconfig: str | None) -> client.Configuration:
     where = f"kubeconfig {kubeconfig}" if kubeconfig else "service account of this pod"
     try:
         if kubeconfig:
-            await _load_kubeconfig(access, Path(kubeconfig))
+            await _load_kubeconfig(access, kubeconfig)
         else:
-            config.load_incluster_config(client_configuration=access)
+            config.load_incluster_config(client_configuration=access)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError, yaml.YAMLError, AttributeError, TypeError) as error:
         raise ConfigurationError(f"{where}: {str(error).splitlines()[0] if str(error) else 'is not usable'}") from error
     return access
 
 
-async def _load_kubeconfig(access: client.Configuration, path: Path) -> None:
-    if not path.is_file():
-        raise ConfigException("there is no such file")
-    await config.load_kube_config(str(path), client_configuration=access, persist_config=False)
+async def _load_kubeconfig(access: client.Configuration, path: str) -> None:
+    async def read(access: client.Configuration) -> None:
+        await config.load_kube_config(path, client_configuration=access, persist_config=False)  # type: ignore[no-untyped-call]
+
+    await read(access)
     read_at = time.monotonic()
 
     async def read_again(access: client.Configuration) -> None:
         nonlocal read_at
         if time.monotonic() - read_at >= TOKEN_READ_AGAIN_SECONDS:
-            await config.load_kube_config(str(path), client_configuration=access, persist_config=False)
+            await read(access)
             read_at = time.monotonic()
 
-    access.refresh_api_key_hook = read_again
+    access.refresh_api_key_hook = read_again  # type: ignore[assignment]

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from videojob_api import logs
 from videojob_api.errors import ApiError
-from videojob_api.refused import error_response
+from videojob_api.failures import error_response
 
 log = logging.getLogger(__name__)
 

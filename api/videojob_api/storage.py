@@ -4,9 +4,10 @@ boto3 is synchronous, so every call runs in a thread; a video passes in pieces, 
 client holds a connection but no thread.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import boto3
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # stubs are for developers only
     from types_boto3_s3 import S3Client
 
 PIECE_BYTES = 256 * 1024
+PROBE_SECONDS = 1.5
 _CONNECT_SECONDS = 3
 _READ_SECONDS = 15
 _CONNECTIONS = 64
@@ -62,7 +64,7 @@ class Storage:
             s3={"addressing_style": "path" if endpoint else "auto"},
         )
         try:
-            self._s3: "S3Client" = boto3.client("s3", endpoint_url=endpoint, config=options)
+            self._s3: S3Client = boto3.client("s3", endpoint_url=endpoint, config=options)
         except (BotoCoreError, ValueError) as error:
             raise ConfigurationError(f"S3: {error}") from error
 
@@ -83,13 +85,9 @@ class Storage:
             VideoGone: it is not there.
             StorageUnavailable: S3 does not answer, or not to us.
         """
+        part: dict[str, Any] = {"Range": f"bytes={span.first}-{span.last}"} if span else {}
         answer = await _in_thread(
-            lambda: self._s3.get_object(
-                Bucket=self.bucket,
-                Key=video.key,
-                IfMatch=video.etag,
-                **({"Range": f"bytes={span.first}-{span.last}"} if span else {}),
-            )
+            lambda: self._s3.get_object(Bucket=self.bucket, Key=video.key, IfMatch=video.etag, **part)
         )
         body = answer["Body"]
 
@@ -109,7 +107,10 @@ class Storage:
             StorageUnavailable: it does not.
         """
         try:
-            await _in_thread(lambda: self._s3.head_bucket(Bucket=self.bucket))
+            async with asyncio.timeout(PROBE_SECONDS):
+                await _in_thread(lambda: self._s3.head_bucket(Bucket=self.bucket))
+        except TimeoutError as error:
+            raise StorageUnavailable("S3 does not answer") from error
         except VideoGone as error:
             raise StorageUnavailable(f"there is no bucket {self.bucket!r}") from error
 

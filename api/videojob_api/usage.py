@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import psutil
-import pynvml
+import pynvml  # type: ignore[import-untyped]
 
 Manifest = dict[str, Any]
 

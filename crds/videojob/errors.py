@@ -90,10 +90,11 @@ _SENTENCES = {
 
 def violations(error: ValidationError) -> list[Violation]:
     """Translate pydantic's report into violations with the paths, the words and the nearest values of this project."""
-    return [_violation(detail) for detail in error.errors(include_url=False)]
+    return [violation(detail) for detail in error.errors(include_url=False)]
 
 
-def _violation(detail: Any) -> Violation:
+def violation(detail: Any) -> Violation:
+    """Translate one entry of pydantic's report."""
     context = detail.get("ctx", {})
     path = [*detail["loc"], context["field"]] if context.get("field") else list(detail["loc"])
     template = _SENTENCES.get(detail["type"])

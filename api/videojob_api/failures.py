@@ -1,5 +1,6 @@
 """The one shape of every answer that is not a success."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -8,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from videojob.errors import violations
+from videojob.errors import violation
 from videojob_api import logs
 from videojob_api.answers import ErrorAnswer, ErrorDetail
 from videojob_api.errors import ApiError, InvalidInput
@@ -34,14 +35,7 @@ def can_fail_with(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def error_response(error: ApiError) -> JSONResponse:
     """Return the answer for an error."""
-    detail = ErrorDetail(
-        code=error.code,
-        message=error.message,
-        field=error.field,
-        nearest=error.nearest,
-        request_id=logs.request_id.get(),
-    )
-    return JSONResponse(ErrorAnswer(error=detail).model_dump(), error.http_status, error.headers)
+    return _response(error.http_status, error.headers, error)
 
 
 def install(app: FastAPI) -> None:
@@ -51,23 +45,33 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _of_parameters)
 
 
+def _response(status: int, headers: Mapping[str, str] | None, error: ApiError) -> JSONResponse:
+    detail = ErrorDetail(
+        code=error.code,
+        message=error.message,
+        field=error.field,
+        nearest=error.nearest,
+        request_id=logs.request_id.get(),
+    )
+    return JSONResponse(ErrorAnswer(error=detail).model_dump(), status, headers)
+
+
 async def _of_ours(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, ApiError)  # noqa: S101 - the type a handler is registered for
+    assert isinstance(error, ApiError)  # noqa: S101 - the type this handler is registered for
     return error_response(error)
 
 
-async def _of_framework(request: Request, error: Exception) -> JSONResponse:
+async def _of_framework(_request: Request, error: Exception) -> JSONResponse:
     """Answer an unknown path, or a method that a path does not know."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - the type a handler is registered for
-    status = HTTPStatus(error.status_code)
-    told = ApiError(
-        f"{status.phrase}: see /docs for the routes", code=status.phrase.replace(" ", ""), headers=error.headers
-    )
-    told.http_status = status  # type: ignore[misc]
-    return error_response(told)
+    assert isinstance(error, HTTPException)  # noqa: S101 - the type this handler is registered for
+    phrase = HTTPStatus(error.status_code).phrase
+    told = ApiError(f"{phrase}: the routes are listed at /docs", code=phrase.title().replace(" ", ""))
+    return _response(error.status_code, error.headers, told)
 
 
 async def _of_parameters(_request: Request, error: Exception) -> JSONResponse:
     """Answer a query parameter that breaks a rule."""
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - the type a handler is registered for
-    return error_response(InvalidInput("x"))
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - the type this handler is registered for
+    broken = violation(error.errors()[0])
+    field = broken.field.removeprefix("query.")
+    return error_response(InvalidInput(f"{field}: {broken.message}", field=field, nearest=broken.nearest))

@@ -1,0 +1,63 @@
+"""Run the REST service: `python -m videojob_api`, all settings from the environment.
+
+What is wrong before the first request ends the process with one sentence on stderr and status 2.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+
+import uvicorn
+
+from videojob.errors import ConfigurationError
+from videojob_api.app import create_app
+from videojob_api.logs import write_json_logs
+from videojob_api.services import open_services
+from videojob_api.settings import HOST, PORT, Settings, read_settings
+
+GRACE_SECONDS = 20
+"""Downloads that run may end within this time; a pod has 30 seconds by default."""
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    try:
+        settings = read_settings(os.environ)
+        asyncio.run(_try(settings))
+        listener = _listen(settings)
+    except ConfigurationError as error:
+        print(f"videojob_api: {error}", file=sys.stderr)  # noqa: T201 - for the person who starts it
+        sys.exit(2)
+    write_json_logs()
+    # uvicorn sends itself the signal again once it has stopped; to end by request is no failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    config = uvicorn.Config(
+        create_app(settings),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+async def _try(settings: Settings) -> None:
+    """Open everything once, so that a wrong setting is told in one sentence and not from within the server."""
+    async with open_services(settings):
+        pass
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise ConfigurationError(f"cannot listen on {where} ({HOST}, {PORT}): {error.strerror}") from error
+
+
+if __name__ == "__main__":
+    main()
