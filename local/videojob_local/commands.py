@@ -109,7 +109,7 @@ def up(port: int, model: str | None) -> None:
     say(
         f"\n  REST API      {stack.api_url}   (Swagger: {stack.api_url}/docs)"
         f'\n  kubectl       eval "$(make -s env)" && kubectl get videojobs -w'
-        f"\n  KUBECONFIG    {stack.kubeconfig}"
+        f"\n  KUBECONFIG    {stack.user_kubeconfig}"
         "\n  more          make status, make logs, make down"
     )
 
@@ -225,7 +225,7 @@ def env() -> None:
     stack = open_stack()
     require_up(stack)
     settings = {
-        "KUBECONFIG": str(stack.kubeconfig),
+        "KUBECONFIG": str(stack.user_kubeconfig),
         "VIDEOJOB_URL": stack.api_url,
         "VIDEOJOB_BUCKET": stack.s3.storage.bucket,
         **stack.s3.storage.environment(),
@@ -237,7 +237,7 @@ def env() -> None:
 
 def warn_without_gpu(model: str | None) -> None:
     """Say plainly what a real model means on a machine without a GPU."""
-    if model and not model.endswith("-tiny") and find_gpus(None).pretended:
+    if model and "tiny" not in model and find_gpus(None).pretended:
         say(f"No NVIDIA GPU was found: rendering {model} on the CPU takes hours and some 40 GB of memory.")
 
 

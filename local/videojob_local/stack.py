@@ -14,7 +14,7 @@ import requests
 
 from videojob_local import chart
 from videojob_local.binaries import Binaries
-from videojob_local.control_plane import ControlPlane
+from videojob_local.control_plane import ControlPlane, write_kubeconfig
 from videojob_local.errors import FolderInUse, PartFailed
 from videojob_local.process_node import GRACE_SECONDS, ProcessNode, product_images
 from videojob_local.processes import Processes
@@ -58,6 +58,11 @@ class Stack:
     def kubeconfig(self) -> Path:
         """The administrator's kubeconfig."""
         return self.control_plane.kubeconfig
+
+    @property
+    def user_kubeconfig(self) -> Path:
+        """The administrator's kubeconfig for a person: its namespace is the one of the installed chart."""
+        return self.folder / "kubeconfig"
 
     @property
     def _marker(self) -> Path:
@@ -118,6 +123,9 @@ class Stack:
         )
         self.wait_for_node(self.node.name)
         chart.install(self.binaries, self.kubeconfig, NAMESPACE, values)
+        pair = self.control_plane.admin_credentials()
+        user = {"client-certificate": str(pair.cert), "client-key": str(pair.key)}
+        write_kubeconfig(self.user_kubeconfig, self.control_plane.server, self.control_plane.ca, user, NAMESPACE)
         (self.folder / "install.json").write_text(json.dumps({"api_port": api_port, "model": model}))
 
     def stop(self) -> None:
