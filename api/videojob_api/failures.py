@@ -23,14 +23,16 @@ _MEANINGS = {
     416: "The video has no such bytes.",
     422: "The request breaks a rule: see `field` and `nearest`.",
     429: "The quota of jobs is used up.",
-    500: "A fault of the service.",
     503: "Kubernetes or S3 does not answer; try again after Retry-After seconds.",
 }
 
 
 def can_fail_with(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the error answers of a route for the OpenAPI document."""
-    return {status: {"model": ErrorAnswer, "description": _MEANINGS[status]} for status in (*statuses, 500)}
+    told: dict[int | str, dict[str, Any]] = {
+        status: {"model": ErrorAnswer, "description": _MEANINGS[status]} for status in statuses
+    }
+    return told | {"default": {"model": ErrorAnswer, "description": "Any other error."}}
 
 
 def error_response(error: ApiError) -> JSONResponse:

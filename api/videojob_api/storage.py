@@ -127,7 +127,7 @@ def key_of(uri: str, bucket: str, folder: str) -> str | None:
     parts = urlsplit(uri)
     key = parts.path.removeprefix("/")
     inside = parts.scheme == "s3" and parts.netloc == bucket and key.startswith(f"{folder}/")
-    return key if inside else None
+    return key if inside and not {"", ".", ".."} & set(key.split("/")) else None
 
 
 async def _in_thread(call: Callable[[], T]) -> T:

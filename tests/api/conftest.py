@@ -1,0 +1,159 @@
+"""The API as an application in this process, away from any cluster or on the real one, and its jobs as an operator
+and a renderer would leave them."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cluster import Cluster
+from types_boto3_s3 import S3Client
+
+from videojob.catalogue import Catalogue
+from videojob.names import artifact_key
+from videojob_api.app import create_app
+from videojob_api.settings import Settings
+from videojob_local.ports import free_port
+from videojob_local.stack import Stack
+
+Manifest = dict[str, Any]
+OpenClient = Callable[[Settings], AbstractAsyncContextManager[httpx.AsyncClient]]
+
+RIGHTS = [
+    {
+        "apiGroups": ["videojob.dev"],
+        "resources": ["videojobs"],
+        "verbs": ["get", "list", "watch", "create", "patch", "delete"],
+    }
+]
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    """Two models of the first family, one of the second; the default promises no family by its name."""
+    models = {
+        "CogVideoX-tiny": {"family": "2b", "source": "/models/tiny"},
+        "CogVideoX-2b": {"family": "2b", "source": "zai-org/CogVideoX-2b"},
+        "CogVideoX1.5-5B": {"family": "1.5", "source": "zai-org/CogVideoX1.5-5B"},
+    }
+    return Catalogue.model_validate({"defaultModel": "CogVideoX-tiny", "models": models})
+
+
+@pytest.fixture
+def dead_settings(catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings that name an API server and an S3 server where nobody listens."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    return Settings(
+        namespace="nowhere",
+        catalogue=catalogue,
+        bucket="videos",
+        s3_endpoint=f"http://127.0.0.1:{free_port()}",
+        kubeconfig=str(write_kubeconfig(tmp_path / "dead.yaml", f"https://127.0.0.1:{free_port()}")),
+    )
+
+
+@pytest.fixture
+async def away(dead_settings: Settings, open_client: OpenClient) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an API that reaches neither Kubernetes nor S3."""
+    async with open_client(dead_settings) as client:
+        yield client
+
+
+@pytest.fixture
+def open_client() -> OpenClient:
+    """Start an API with these settings in this process and give a client of it."""
+
+    @asynccontextmanager
+    async def opened(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+        app = create_app(settings)
+        async with app.router.lifespan_context(app):
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://api", timeout=30) as client:
+                yield client
+
+    return opened
+
+
+@pytest.fixture
+def settings(
+    cluster: Cluster,
+    stack: Stack,
+    catalogue: Catalogue,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Settings:
+    """Settings for the test's own namespace, with the rights of the chart's Role and no more."""
+    for name, value in stack.s3.storage.environment().items():
+        monkeypatch.setenv(name, value)
+    grant(cluster)
+    return Settings(
+        namespace=cluster.namespace,
+        catalogue=catalogue,
+        bucket=stack.s3.storage.bucket,
+        s3_endpoint=stack.s3.storage.endpoint,
+        kubeconfig=str(cluster.service_account_kubeconfig("api", tmp_path / "api.yaml")),
+    )
+
+
+@pytest.fixture
+async def api(settings: Settings, open_client: OpenClient) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an API on the real cluster and the real S3."""
+    async with open_client(settings) as client:
+        yield client
+
+
+@pytest.fixture
+def finish(cluster: Cluster, s3: S3Client, bucket: str) -> Callable[..., str]:
+    """End a job as operator and renderer would, with these bytes as its video; returns the key in S3."""
+
+    def finished(job_id: str, content: bytes) -> str:
+        job = cluster.get(job_id)
+        assert job
+        key = artifact_key("", cluster.namespace, job["metadata"]["uid"], f"{job_id}-abcde", "video.mp4")
+        s3.put_object(Bucket=bucket, Key=key, Body=content, ContentType="video/mp4")
+        artifacts = {"video": {"uri": f"s3://{bucket}/{key}", "bytes": len(content)}}
+        cluster.patch(job_id, {"status": {"phase": "Succeeded", "artifacts": artifacts}}, "/status")
+        return key
+
+    return finished
+
+
+@pytest.fixture
+def job_id(cluster: Cluster) -> str:
+    """A job that nobody renders."""
+    cluster.create("a-job")
+    return "a-job"
+
+
+def grant(cluster: Cluster) -> None:
+    """Make the service account `api` with the rights of the API."""
+    core, rbac = "api/v1", "apis/rbac.authorization.k8s.io/v1"
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "api"}
+    subject = {"kind": "ServiceAccount", "name": "api", "namespace": cluster.namespace}
+    named = {"metadata": {"name": "api"}}
+    for group, plural, manifest in (
+        (core, "serviceaccounts", named),
+        (rbac, "roles", named | {"rules": RIGHTS}),
+        (rbac, "rolebindings", named | {"roleRef": role, "subjects": [subject]}),
+    ):
+        cluster.http.post(cluster.url(plural=plural, group=group), json=manifest).raise_for_status()
+
+
+def write_kubeconfig(path: Path, server: str) -> Path:
+    """Write a kubeconfig for an API server that need not exist."""
+    path.with_suffix(".token").write_text("a-token")
+    path.write_text(
+        f"""
+apiVersion: v1
+kind: Config
+clusters: [{{name: c, cluster: {{server: "{server}"}}}}]
+users: [{{name: u, user: {{tokenFile: "{path.with_suffix(".token")}"}}}}]
+contexts: [{{name: x, context: {{cluster: c, user: u}}}}]
+current-context: x
+"""
+    )
+    return path

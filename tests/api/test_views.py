@@ -1,0 +1,95 @@
+"""From a VideoJob to what a client is told."""
+
+from typing import Any
+
+import pytest
+
+from videojob.phases import Phase
+from videojob_api.storage import key_of
+from videojob_api.views import STATUS_WORDS, describe, selector, word_of
+
+CREATED = "2025-09-14T12:10:30Z"
+
+
+def a_job(**status: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "job-1", "uid": "u-1", "creationTimestamp": CREATED},
+        "spec": {"request": {"prompt": "a squirrel", "model": "CogVideoX-2b"}},
+        "status": status,
+    }
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_every_phase_has_one_of_the_four_words(phase: Phase) -> None:
+    assert word_of(a_job(phase=phase)) in {"pending", "processing", "completed", "failed"}
+    assert set(STATUS_WORDS) == {"", *Phase}
+
+
+def test_a_job_the_operator_has_not_seen_is_pending() -> None:
+    job = a_job()
+    del job["status"]
+    assert describe(job).status == "pending"
+    assert describe(job).phase == "Pending"
+
+
+def test_a_phase_of_a_newer_operator_is_on_its_way() -> None:
+    assert word_of(a_job(phase="Polishing")) == "processing"
+
+
+def test_progress_of_the_attempt_that_runs_is_shown() -> None:
+    progress = {
+        "stage": "Denoising",
+        "percent": 42,
+        "step": 4,
+        "steps": 10,
+        "podName": "job-1-b",
+        "updatedTime": CREATED,
+    }
+    shown = describe(a_job(phase="Running", podName="job-1-b", progress=progress)).progress
+    assert shown
+    assert (shown.stage, shown.percent, shown.step, shown.steps) == ("Denoising", 42, 4, 10)
+
+
+def test_progress_of_an_earlier_attempt_is_not_shown() -> None:
+    progress = {"stage": "Denoising", "percent": 42, "podName": "job-1-a", "updatedTime": CREATED}
+    assert describe(a_job(phase="Starting", podName="job-1-b", progress=progress)).progress is None
+
+
+def test_a_prompt_is_never_part_of_a_status() -> None:
+    assert "squirrel" not in describe(a_job(phase="Running")).model_dump_json()
+
+
+def test_only_a_completed_job_has_a_video_url() -> None:
+    assert describe(a_job(phase="Succeeded")).video_url == "/video/job-1"
+    assert describe(a_job(phase="Running")).video_url is None
+    assert describe(a_job(phase="Failed")).video_url is None
+
+
+def test_a_selector_excludes_the_phases_of_other_words() -> None:
+    assert selector("completed", None).split(",") == [
+        f"status.phase!={phase}" for phase in STATUS_WORDS if phase != "Succeeded"
+    ]
+    assert selector(None, None) == ""
+    assert selector(None, "CogVideoX-2b") == "spec.request.model=CogVideoX-2b"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        "s3://videos/",
+        "s3://other/prod/ns/u-1/pod/video.mp4",
+        "https://videos/prod/ns/u-1/pod/video.mp4",
+        "s3://videos/prod/ns/u-2/pod/video.mp4",
+        "s3://videos/prod/ns/u-1",
+        "s3://videos/prod/ns/u-11/video.mp4",
+        "s3://videos/prod/ns/u-1/../u-2/pod/video.mp4",
+    ],
+)
+def test_a_renderer_cannot_name_the_video_of_another_job(uri: str) -> None:
+    assert key_of(uri, "videos", "prod/ns/u-1") is None
+
+
+def test_the_video_of_the_job_itself_is_found() -> None:
+    uri = "s3://videos/prod/ns/u-1/pod/video.mp4"
+    assert key_of(uri, "videos", "prod/ns/u-1") == "prod/ns/u-1/pod/video.mp4"
