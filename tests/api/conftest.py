@@ -1,14 +1,19 @@
 """The API as an application in this process, away from any cluster or on the real one, and its jobs as an operator
 and a renderer would leave them."""
 
-from collections.abc import AsyncIterator, Callable
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from cluster import Cluster
+from cluster import Cluster, wait_for
 from types_boto3_s3 import S3Client
 
 from videojob.catalogue import Catalogue
@@ -28,6 +33,27 @@ RIGHTS = [
         "verbs": ["get", "list", "watch", "create", "patch", "delete"],
     }
 ]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running API."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def answers(self) -> bool:
+        """Tell whether it serves; fail when it has ended."""
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return httpx.get(f"{self.url}/healthz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Its log, every line of which must be JSON."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
 
 
 @pytest.fixture(scope="session")
@@ -127,6 +153,40 @@ def job_id(cluster: Cluster) -> str:
     """A job that nobody renders."""
     cluster.create("a-job")
     return "a-job"
+
+
+@pytest.fixture
+def environment(settings: Settings, tmp_path: Path) -> dict[str, str]:
+    """What the pod of the API would find in its environment."""
+    file = tmp_path / "catalogue.json"
+    file.write_text(settings.catalogue.model_dump_json(by_alias=True, exclude_none=True))
+    assert settings.kubeconfig
+    return dict(
+        os.environ,
+        KUBECONFIG=settings.kubeconfig,
+        VIDEOJOB_NAMESPACE=settings.namespace,
+        VIDEOJOB_CATALOGUE=str(file),
+        VIDEOJOB_S3_BUCKET=settings.bucket,
+        VIDEOJOB_API_HOST="127.0.0.1",
+        VIDEOJOB_API_PORT=str(free_port()),
+    )
+
+
+@pytest.fixture
+def server(environment: dict[str, str], tmp_path: Path) -> Iterator[Server]:
+    """The API as its own process."""
+    log = tmp_path / "api.log"
+    with log.open("wb") as stdout:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "videojob_api"], env=environment, stdout=stdout, stderr=stdout
+        )
+    server = Server(f"http://127.0.0.1:{environment['VIDEOJOB_API_PORT']}", process, log)
+    try:
+        wait_for(server.answers, "the start of the API")
+        yield server
+    finally:
+        process.kill()
+        process.wait()
 
 
 def grant(cluster: Cluster) -> None:

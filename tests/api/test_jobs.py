@@ -1,0 +1,192 @@
+"""Jobs through the API on the real API server, with the rights of the chart's Role."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import httpx
+import pytest
+from cluster import Cluster
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from videojob_api.routes import generate
+
+pytestmark = pytest.mark.cluster
+
+SEED_BODY = {"prompt": "a squirrel", "num_frames": 49, "guidance_scale": 4.5, "seed": 42, "fps": 12}
+
+
+def request_of(job: dict[str, Any] | None) -> dict[str, Any]:
+    assert job
+    request: dict[str, Any] = job["spec"]["request"]
+    return request
+
+
+async def test_a_client_of_the_seed_service_gets_what_it_knows(api: httpx.AsyncClient, cluster: Cluster) -> None:
+    answer = await api.post("/generate", json=SEED_BODY)
+    assert answer.status_code == 200
+    assert answer.json().keys() == {"job_id", "status"}
+    assert answer.json()["status"] == "pending"
+    job_id = answer.json()["job_id"]
+    assert request_of(cluster.get(job_id)) == {
+        "prompt": "a squirrel",
+        "model": "CogVideoX-tiny",
+        "numFrames": 49,
+        "guidanceScale": 4.5,
+        "seed": 42,
+        "fps": 12,
+    }
+    status = (await api.get(f"/status/{job_id}")).json()
+    assert (status["job_id"], status["status"]) == (job_id, "pending")
+
+
+async def test_health_gives_the_five_numbers(
+    api: httpx.AsyncClient, cluster: Cluster, job_id: str, finish: Callable[..., str]
+) -> None:
+    cluster.create("done")
+    finish("done", b"mp4")
+    cluster.create("given-up")
+    cluster.patch("given-up", {"status": {"phase": "Failed"}}, "/status")
+    cluster.patch(job_id, {"status": {"phase": "Running", "renderer": {"gpuUtilization": 80}}}, "/status")
+    health = (await api.get("/health")).json()
+    assert health.keys() == {"cpu_usage", "memory_usage", "gpu_usage", "active_jobs", "completed_jobs"}
+    assert (health["active_jobs"], health["completed_jobs"], health["gpu_usage"]) == (1, 1, 80.0)
+    assert 0 <= health["cpu_usage"] <= 100
+    assert 0 < health["memory_usage"] <= 100
+
+
+async def test_the_service_is_ready(api: httpx.AsyncClient) -> None:
+    answer = await api.get("/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize(
+    ("phase", "word"),
+    [("Queued", "pending"), ("Starting", "processing"), ("Uploading", "processing"), ("Failed", "failed")],
+)
+async def test_status_follows_the_phase(
+    phase: str, word: str, api: httpx.AsyncClient, cluster: Cluster, job_id: str
+) -> None:
+    cluster.patch(
+        job_id,
+        {"status": {"phase": phase, "reason": "OutOfMemory", "message": "the GPU ran out of memory"}},
+        "/status",
+    )
+    status = (await api.get(f"/status/{job_id}")).json()
+    assert (status["status"], status["phase"], status["reason"]) == (word, phase, "OutOfMemory")
+    assert status["message"] == "the GPU ran out of memory"
+    assert datetime.fromisoformat(status["created_time"]).tzinfo
+    assert status["video_url"] is None
+
+
+@pytest.mark.parametrize("route", ["GET /status/{}", "GET /video/{}", "DELETE /jobs/{}", "POST /jobs/{}/cancel"])
+async def test_an_unknown_job_is_404(route: str, api: httpx.AsyncClient) -> None:
+    method, path = route.split()
+    answer = await api.request(method, path.format("job-20250914-121030-x7k2p"))
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "UnknownJob"
+
+
+async def test_cancel_sets_the_wish_and_may_be_repeated(api: httpx.AsyncClient, cluster: Cluster, job_id: str) -> None:
+    assert (await api.post(f"/jobs/{job_id}/cancel")).status_code == 200
+    cancelled = cluster.get(job_id)
+    assert cancelled
+    assert cancelled["spec"]["cancel"] is True
+    assert (await api.post(f"/jobs/{job_id}/cancel")).status_code == 200
+    cluster.patch(job_id, {"status": {"phase": "Cancelled"}}, "/status")
+    answer = await api.post(f"/jobs/{job_id}/cancel")
+    assert (answer.status_code, answer.json()["status"]) == (200, "failed")
+
+
+async def test_a_job_that_has_ended_cannot_be_cancelled(
+    api: httpx.AsyncClient, job_id: str, finish: Callable[..., str]
+) -> None:
+    finish(job_id, b"mp4")
+    answer = await api.post(f"/jobs/{job_id}/cancel")
+    assert answer.status_code == 409
+    assert answer.json()["error"]["code"] == "JobEnded"
+
+
+async def test_a_deleted_job_is_gone(api: httpx.AsyncClient, cluster: Cluster, job_id: str) -> None:
+    answer = await api.delete(f"/jobs/{job_id}")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert cluster.get(job_id) is None
+    assert (await api.delete(f"/jobs/{job_id}")).status_code == 404
+
+
+async def test_the_list_comes_in_pages(api: httpx.AsyncClient, cluster: Cluster) -> None:
+    for number in range(5):
+        cluster.create(f"job-{number}")
+    found, token = [], None
+    while True:
+        query = {"limit": 2} | ({"continue": token} if token else {})
+        page = (await api.get("/jobs", params=query)).json()
+        found += [job["job_id"] for job in page["jobs"]]
+        token = page["continue"]
+        if not token:
+            break
+    assert found == [f"job-{number}" for number in range(5)]
+
+
+async def test_the_list_can_be_filtered(api: httpx.AsyncClient, cluster: Cluster, finish: Callable[..., str]) -> None:
+    phases = {"waits": "Queued", "runs": "Running", "done": "Succeeded", "failed": "Failed", "unwanted": "Cancelled"}
+    cluster.create("fresh")
+    for name, phase in phases.items():
+        cluster.create(name, model="CogVideoX1.5-5B" if name == "runs" else "CogVideoX-tiny", numFrames=17)
+        cluster.patch(name, {"status": {"phase": phase}}, "/status")
+
+    async def listed(**query: str) -> set[str]:
+        answer = await api.get("/jobs", params=query)
+        assert answer.status_code == 200, answer.text
+        return {job["job_id"] for job in answer.json()["jobs"]}
+
+    assert await listed(status="pending") == {"fresh", "waits"}
+    assert await listed(status="processing") == {"runs"}
+    assert await listed(status="completed") == {"done"}
+    assert await listed(status="failed") == {"failed", "unwanted"}
+    assert await listed(model="CogVideoX1.5-5B") == {"runs"}
+    assert await listed(model="CogVideoX1.5-5B", status="completed") == set()
+    assert await listed(model="Sora") == set()
+
+
+@pytest.mark.parametrize("token", ["nonsense", "e30"])
+async def test_a_wrong_continue_token_is_422(token: str, api: httpx.AsyncClient) -> None:
+    answer = await api.get("/jobs", params={"continue": token})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["field"] == "continue"
+
+
+async def test_a_used_up_quota_is_429(api: httpx.AsyncClient, cluster: Cluster) -> None:
+    quota = {"metadata": {"name": "q"}, "spec": {"hard": {"count/videojobs.videojob.dev": "0"}}}
+    cluster.http.post(cluster.url(plural="resourcequotas", group="api/v1"), json=quota).raise_for_status()
+    cluster.kubectl.run("wait", "--for=jsonpath={.status.hard}", "resourcequota/q", f"--namespace={cluster.namespace}")
+    answer = await api.post("/generate", json=SEED_BODY)
+    assert answer.status_code == 429
+    assert answer.json()["error"]["code"] == "QuotaExceeded"
+    assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_without_its_rights_the_service_is_unavailable(api: httpx.AsyncClient, cluster: Cluster) -> None:
+    cluster.delete("api", "rolebindings", "apis/rbac.authorization.k8s.io/v1")
+    answer = await api.get("/status/job-1")
+    assert answer.status_code == 503
+    assert "right" in answer.json()["error"]["message"]
+
+
+async def test_a_name_that_is_taken_is_replaced_by_another(
+    api: httpx.AsyncClient, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.create("taken")
+    names = iter(["taken", "taken", "free"])
+    monkeypatch.setattr(generate, "new_name", lambda *_: next(names))
+    assert (await api.post("/generate", json=SEED_BODY)).json()["job_id"] == "free"
+
+
+@examples(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(prompt=st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda t: not t.isspace()))
+def test_any_prompt_arrives_byte_for_byte(prompt: str, server: Any, cluster: Cluster) -> None:
+    answer = httpx.post(f"{server.url}/generate", json={"prompt": prompt})
+    assert answer.status_code == 200, answer.text
+    assert request_of(cluster.get(answer.json()["job_id"]))["prompt"] == prompt
