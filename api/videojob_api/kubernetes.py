@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -166,7 +167,8 @@ class VideoJobs:
 
 
 def _page(listed: Manifest) -> Page:
-    return Page(listed["items"], listed["metadata"].get("continue") or None)
+    # Where there are none, a list of metadata alone says null.
+    return Page(listed["items"] or [], listed["metadata"].get("continue") or None)
 
 
 async def _answer(call: Awaitable[Any], name: str = "") -> Manifest:
@@ -190,12 +192,23 @@ async def load_access(kubeconfig: str | None) -> client.Configuration:
     where = f"kubeconfig {kubeconfig}" if kubeconfig else "service account of this pod"
     try:
         if kubeconfig:
+            _require_file(Path(kubeconfig))
             await _load_kubeconfig(access, kubeconfig)
         else:
             config.load_incluster_config(client_configuration=access)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError, yaml.YAMLError, AttributeError, TypeError) as error:
-        raise ConfigurationError(f"{where}: {str(error).splitlines()[0] if str(error) else 'is not usable'}") from error
+        raise ConfigurationError(f"{where}: {_first_line(error)}") from error
     return access
+
+
+def _require_file(path: Path) -> None:
+    """Raise what is wrong with a file; the library would only log that it is missing."""
+    path.read_bytes()
+
+
+def _first_line(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) else str(error)
+    return (text or "is not usable").splitlines()[0]
 
 
 async def _load_kubeconfig(access: client.Configuration, path: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,7 +12,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from videojob_api import kubernetes
 from videojob_api.routes import generate
+from videojob_api.settings import Settings
 
 pytestmark = pytest.mark.cluster
 
@@ -55,6 +58,11 @@ async def test_health_gives_the_five_numbers(
     assert (health["active_jobs"], health["completed_jobs"], health["gpu_usage"]) == (1, 1, 80.0)
     assert 0 <= health["cpu_usage"] <= 100
     assert 0 < health["memory_usage"] <= 100
+
+
+async def test_health_without_jobs_counts_none(api: httpx.AsyncClient) -> None:
+    health = (await api.get("/health")).json()
+    assert (health["active_jobs"], health["completed_jobs"], health["gpu_usage"]) == (0, 0, 0.0)
 
 
 async def test_the_service_is_ready(api: httpx.AsyncClient) -> None:
@@ -173,6 +181,22 @@ async def test_without_its_rights_the_service_is_unavailable(api: httpx.AsyncCli
     answer = await api.get("/status/job-1")
     assert answer.status_code == 503
     assert "right" in answer.json()["error"]["message"]
+
+
+async def test_a_token_that_was_replaced_is_read_again(
+    settings: Settings, open_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kubernetes, "TOKEN_READ_AGAIN_SECONDS", 0)
+    assert settings.kubeconfig
+    token = Path(settings.kubeconfig).with_suffix(".token")
+    good = token.read_text()
+    token.write_text("ended")
+    async with open_client(settings) as client:
+        assert (await client.get("/jobs")).status_code == 503
+        token.unlink()
+        assert (await client.get("/jobs")).status_code == 503
+        token.write_text(good)
+        assert (await client.get("/jobs")).status_code == 200
 
 
 async def test_a_name_that_is_taken_is_replaced_by_another(

@@ -1,0 +1,44 @@
+"""What the API server refuses, told to a REST client."""
+
+import json
+from typing import Any
+
+import pytest
+
+from videojob_api.refusals import explain
+
+
+def a_status(message: str, **details: Any) -> str:
+    return json.dumps({"kind": "Status", "message": message, "details": details})
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "name", "http_status", "code"),
+    [
+        (401, a_status("Unauthorized"), "", 503, "ClusterUnavailable"),
+        (403, a_status('videojobs "a" is forbidden: exceeded quota: q'), "", 429, "QuotaExceeded"),
+        (403, a_status('forbidden: User "x" cannot create resource "videojobs"'), "", 503, "ClusterUnavailable"),
+        (403, a_status("admission webhook says no"), "", 403, "JobRejected"),
+        (404, a_status('videojobs "a" not found'), "a", 404, "UnknownJob"),
+        (404, a_status("the server could not find the requested resource"), "", 503, "ClusterUnavailable"),
+        (410, a_status("The provided continue parameter is too old"), "", 422, "InvalidRequest"),
+        (400, a_status("continue key is not valid: x"), "", 422, "InvalidRequest"),
+        (422, a_status("denied by ValidatingAdmissionPolicy"), "", 403, "JobRejected"),
+        (429, a_status("too many requests"), "", 503, "ClusterUnavailable"),
+        (500, "", "a", 503, "ClusterUnavailable"),
+        (502, "<html>", "a", 503, "ClusterUnavailable"),
+        (503, "[]", "a", 503, "ClusterUnavailable"),
+        (0, "", "a", 503, "ClusterUnavailable"),
+    ],
+)
+def test_a_refusal_has_its_own_meaning(status: int, body: str, name: str, http_status: int, code: str) -> None:
+    error = explain(status, body, name)
+    assert (error.http_status, error.code) == (http_status, code)
+    assert ("Retry-After" in error.headers) is (http_status in {429, 503})
+
+
+def test_a_broken_rule_is_told_with_the_field_as_clients_spell_it() -> None:
+    cause = {"field": "spec.request.numFrames", "message": "Invalid value: must be 8k+1 from 9 to 49 for this model"}
+    error = explain(422, a_status("VideoJob is invalid", causes=[cause]))
+    assert (error.http_status, error.field) == (422, "num_frames")
+    assert error.message == "num_frames: Invalid value: must be 8k+1 from 9 to 49 for this model"
