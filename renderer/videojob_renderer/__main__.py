@@ -21,7 +21,9 @@ def main() -> None:
     interruption.install()
     from videojob_renderer.attempt import run  # noqa: PLC0415 - after the signals are handled
 
-    sys.exit(run(os.environ, interruption))
+    code = run(os.environ, interruption)
+    sys.stdout.flush()
+    os._exit(code)  # the interpreter's own end would wait for whatever threads the libraries left behind
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,7 +39,10 @@ def _make_tiny(folder: Path, family: str) -> None:
     from videojob.families import Family  # noqa: PLC0415 - imports torch
     from videojob_renderer.tiny import make_tiny  # noqa: PLC0415
 
-    make_tiny(folder, Family(family))
+    try:
+        make_tiny(folder, Family(family))
+    except OSError as error:
+        sys.exit(f"videojob-renderer: cannot write the model to {folder}: {error.strerror or error}")
 
 
 if __name__ == "__main__":

@@ -25,61 +25,92 @@ _log = logging.getLogger(__name__)
 COMMIT_PATIENCE_SECONDS = 900.0
 """How long a finished render waits for an API server that is away: an upgrade of a control plane takes minutes."""
 
+INTERRUPTED_COMMIT_PATIENCE_SECONDS = 60.0
+"""How long it still waits once it is asked to stop: the pod has 120 s."""
+
 ABANDON_PATIENCE_SECONDS = 3.0
-"""How long a failed render does."""
+"""How long a render without a result does."""
 
 
 def run(environ: Mapping[str, str], interruption: Interruption) -> ExitCode:
     """Render the request of the environment and return the exit code."""
     logs.configure()
-    reporter: Reporter | None = None
+    attempt = _Attempt(environ, interruption)
     try:
-        settings = read_settings(environ)
-        logs.configure(settings)
-        reporter = Reporter(settings, StatusWriter(StatusClient(settings).patch))
-        _render(settings, reporter, interruption)
+        interruption.allow()
+        return attempt.run()
     except Interrupted:
-        interruption.ignore()
-        if _abandon(reporter):
+        return attempt.end_interrupted()
+
+
+class _Attempt:
+    """One pod's render, and what there is to say at its end."""
+
+    def __init__(self, environ: Mapping[str, str], interruption: Interruption) -> None:
+        self._environ = environ
+        self._interruption = interruption
+        self._reporter: Reporter | None = None
+
+    def run(self) -> ExitCode:
+        """Render; every fault becomes an exit code and a termination message.
+
+        Raises:
+            Interrupted: at any point.
+        """
+        try:
+            settings = read_settings(self._environ)
+            logs.configure(settings)
+            self._reporter = Reporter(settings, StatusWriter(StatusClient(settings).patch))
+            _render(settings, self._reporter, self._interruption)
+            self._interruption.ignore()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must be told
+            self._interruption.ignore()
+            return self._end_failed(error)
+        return ExitCode.OK
+
+    def end_interrupted(self) -> ExitCode:
+        """Say that the render was asked to stop, unless its result is there already."""
+        if self._abandon():
             return ExitCode.OK
-        return _end(environ, Reason.INTERRUPTED, "the renderer was asked to stop", ExitCode.INTERRUPTED)
-    except Exception as error:  # noqa: BLE001 - every fault becomes an exit code and a termination message
-        interruption.ignore()
-        fault = classify(error, reporter.stage if reporter else Stage.LOADING)
-        _log.exception("the render failed", extra={"reason": fault.reason})
-        _abandon(reporter)
-        return _end(environ, fault.reason, fault.message, fault.exit_code)
-    return ExitCode.OK
+        return self._end(Reason.INTERRUPTED, "the renderer was asked to stop", ExitCode.INTERRUPTED)
+
+    def _end_failed(self, error: Exception) -> ExitCode:
+        fault = classify(error, self._reporter.stage if self._reporter else Stage.LOADING)
+        _log.error("the render failed", exc_info=error, extra={"reason": fault.reason})
+        if self._abandon():
+            return ExitCode.OK
+        return self._end(fault.reason, fault.message, fault.exit_code)
+
+    def _abandon(self) -> bool:
+        """Write the last status of a render that ended early; tell whether its result was recorded after all."""
+        if self._reporter is None:
+            return False
+        complete = self._reporter.is_complete
+        try:
+            self._reporter.abandon(INTERRUPTED_COMMIT_PATIENCE_SECONDS if complete else ABANDON_PATIENCE_SECONDS)
+        except StatusUnavailable as error:
+            _log.warning("the last status was not written: %s", error)
+            return False
+        return complete
+
+    def _end(self, reason: Reason, message: str, code: ExitCode) -> ExitCode:
+        """Leave the last words where the kubelet finds them."""
+        _log.info("ending", extra={"reason": reason, "cause": message, "exit_code": int(code)})
+        try:
+            termination_log(self._environ).write_text(TerminationMessage(reason=reason, message=message).encode())
+        except OSError as error:
+            _log.warning("the termination message was not written: %s", error)
+        return code
 
 
 def _render(settings: Settings, reporter: Reporter, interruption: Interruption) -> None:
     _log.info("rendering", extra=settings.request.values_for_status())
     reporter.enter(Stage.LOADING)
-    # Imports torch, which takes seconds: after the environment is checked, and with the status on its way.
-    from videojob_renderer.render import render  # noqa: PLC0415
-    from videojob_renderer.upload import Destination, Uploader  # noqa: PLC0415
+    from videojob_renderer.upload import Destination, Uploader  # noqa: PLC0415 - after the first status is on its way
 
-    artifacts = render(settings.request, Uploader(Destination.of(settings)), reporter, interruption)
+    uploader = Uploader(Destination.of(settings))  # before torch, whose import takes seconds: a wrong setting is told
+    from videojob_renderer.render import render  # noqa: PLC0415
+
+    artifacts = render(settings.request, uploader, reporter, interruption)
     reporter.commit(artifacts, COMMIT_PATIENCE_SECONDS)
     _log.info("rendered", extra={"artifacts": artifacts.dump(), "seconds": reporter.seconds})
-
-
-def _abandon(reporter: Reporter | None) -> bool:
-    """Write the last status of a render that ended early; tell whether its result was recorded after all."""
-    if reporter is None:
-        return False
-    try:
-        return reporter.abandon(ABANDON_PATIENCE_SECONDS)
-    except StatusUnavailable as error:
-        _log.warning("the last status was not written: %s", error)
-        return False
-
-
-def _end(environ: Mapping[str, str], reason: Reason, message: str, code: ExitCode) -> ExitCode:
-    """Leave the last words where the kubelet finds them."""
-    _log.info("ending", extra={"reason": reason, "cause": message, "exit_code": int(code)})
-    try:
-        termination_log(environ).write_text(TerminationMessage(reason=reason, message=message).encode())
-    except OSError as error:
-        _log.warning("the termination message was not written: %s", error)
-    return code

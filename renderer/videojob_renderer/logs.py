@@ -40,10 +40,13 @@ class JsonFormatter(logging.Formatter):
             "message": self._clean(record.getMessage()),
             **self._fields,
         }
-        line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        line |= {key: self._clean_value(value) for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info:
             line["traceback"] = self._clean(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False, default=str)
+
+    def _clean_value(self, value: object) -> object:
+        return self._clean(value) if isinstance(value, str) else value
 
     def _clean(self, text: str) -> str:
         return redact(text, self._secrets)

@@ -7,7 +7,6 @@ on every core we may use; that is for the tiny model.
 # The functions of diffusers and transformers carry no types.
 # mypy: disable-error-code="no-untyped-call"
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from diffusers.utils import logging as diffusers_logging
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
+    HFValidationError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
@@ -29,6 +29,7 @@ from transformers.utils import logging as transformers_logging
 
 from videojob.resolve import ResolvedRequest
 from videojob_renderer import telemetry
+from videojob_renderer.cores import available_cores
 from videojob_renderer.errors import GpuFault, WeightsUnavailable
 from videojob_renderer.stock import StockPipeline
 from videojob_renderer.weights import first_fault
@@ -76,14 +77,8 @@ def choose_device() -> torch.device:
         return torch.device("cuda")
     if telemetry.gpu_is_present():
         raise GpuFault("the node has a GPU, but CUDA cannot use it: is the NVIDIA driver too old for this image?")
-    torch.set_num_threads(_available_cores())
+    torch.set_num_threads(available_cores())
     return torch.device("cpu")
-
-
-def _available_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _from_pretrained(folder: Path, dtype: torch.dtype, device: torch.device) -> StockPipeline:
@@ -116,6 +111,8 @@ def _hub_errors(repository: str, revision: str | None) -> Iterator[None]:
     named = f"{repository} at revision {revision}" if revision else repository
     try:
         yield
+    except HFValidationError as error:
+        raise WeightsUnavailable(f"{repository} is neither an absolute path nor a hub repository") from error
     except GatedRepoError as error:
         raise WeightsUnavailable(f"{named} is gated: accept its licence on the hub and set HF_TOKEN") from error
     except RepositoryNotFoundError as error:

@@ -73,18 +73,20 @@ class Reporter:
         self._result = {"artifacts": artifacts.dump(), "progress": progress, **self._renderer()}
         self._writer.close(self._result, patience_seconds)
 
-    def abandon(self, patience_seconds: float) -> bool:
-        """Write what still waits, as far as the render came.
+    @property
+    def is_complete(self) -> bool:
+        """Whether the render came to its end, and only the record of its result may be missing."""
+        return self._result is not None
 
-        Returns:
-            Whether that was the result: the render was complete, and only its commit was disturbed.
+    def abandon(self, patience_seconds: float) -> None:
+        """Write what still waits, as far as the render came.
 
         Raises:
             StatusUnavailable: it could not be written.
         """
-        self._end_stage()
+        if self._result is None:
+            self._end_stage()
         self._writer.close(self._result or self._renderer(), patience_seconds)
-        return self._result is not None
 
     @property
     def seconds(self) -> dict[str, float]:

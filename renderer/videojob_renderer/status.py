@@ -43,7 +43,13 @@ class StatusWriter:
         self._thread.start()
 
     def put(self, status: Status, *, urgent: bool = False) -> None:
-        """Have a part of the status written soon, or as soon as possible; returns at once."""
+        """Have a part of the status written soon, or as soon as possible; returns at once.
+
+        Raises:
+            StatusUnavailable: an earlier write failed for good, so this attempt renders for nobody any more.
+        """
+        if isinstance(self._error, StatusUnavailable):
+            raise self._error
         with self._changed:
             self._waiting |= status
             self._urgent |= urgent
@@ -57,7 +63,7 @@ class StatusWriter:
         """
         with self._changed:
             self._waiting |= last
-            self._closing = True
+            self._closing = self._urgent = True
             self._changed.notify()
         self._thread.join(patience_seconds)
         if self._thread.is_alive():
@@ -85,10 +91,11 @@ class StatusWriter:
     def _take(self, pause_seconds: float) -> Status:
         """Wait until something is to be sent, and may be; nothing means the end."""
         with self._changed:
-            if pause_seconds:  # after a failure nothing is urgent, not even the end
-                self._changed.wait_for(lambda: False, timeout=pause_seconds)
-            else:
-                self._changed.wait_for(lambda: self._urgent or self._closing, timeout=self._interval_seconds)
+            # Something urgent ends the pause after a failure too, but once: what is put back is no longer urgent.
+            self._changed.wait_for(
+                lambda: self._urgent or (self._closing and not self._waiting),
+                timeout=pause_seconds or self._interval_seconds,
+            )
             self._changed.wait_for(lambda: self._waiting or self._closing)
             status, self._waiting, self._urgent = self._waiting, {}, False
             return status

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
 
 from videojob.names import artifact_key
 from videojob.status import Artifact
@@ -57,12 +58,15 @@ class Uploader:
     Args:
         destination: of all files.
         patience_seconds: how long to ask a storage that is away.
+
+    Raises:
+        StorageUnavailable: boto3's variables make no sense.
     """
 
     def __init__(self, destination: Destination, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._destination = destination
         self._patience_seconds = patience_seconds
-        self._s3: S3Client = boto3.session.Session().client("s3", config=_CONFIG)
+        self._s3 = _client()
 
     def upload(self, file: Path, content_type: str) -> Artifact:
         """Upload a file and return what the status says of it.
@@ -98,11 +102,18 @@ class Uploader:
             if _is_refusal(error):
                 raise StorageUnavailable(f"S3 refused s3://{self._destination.bucket}/{key}: {error}") from error
             return error
-        except HTTPClientError as error:
+        except (HTTPClientError, NoConnection) as error:
             return error
-        except BotoCoreError as error:  # no keys, no region, an endpoint that is no URL
+        except BotoCoreError as error:  # no keys, above all
             raise StorageUnavailable(f"S3 cannot be used: {error}") from error
         return None
+
+
+def _client() -> "S3Client":
+    try:
+        return boto3.session.Session().client("s3", config=_CONFIG)
+    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
+        raise StorageUnavailable(f"S3 cannot be used: {error}") from error
 
 
 def _is_refusal(error: ClientError) -> bool:
