@@ -1,13 +1,18 @@
-"""Requests, tiny pipelines and a stand-by API server for the tests of the renderer."""
+"""Requests, tiny pipelines, an API server that records, and a real S3 server: all that a renderer meets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
+from recording_api import RecordingApi
+from types_boto3_s3 import S3Client
 
 from videojob.families import Family
 from videojob.resolve import ResolvedRequest
+from videojob_local.processes import Processes
+from videojob_local.s3 import S3Server, Storage
 
 if TYPE_CHECKING:
     from diffusers import CogVideoXPipeline
@@ -57,3 +62,37 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
     make_tiny(folder, Family.COGVIDEOX_2B)
     return folder
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[RecordingApi]:
+    """Where the API server is for a renderer; records its patches."""
+    with RecordingApi(tmp_path / "api") as api:
+        yield api
+
+
+@pytest.fixture(scope="session")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    """A real S3 server for the renderer alone: the rest of the stack would take longer to start than the tests run."""
+    folder = tmp_path_factory.mktemp("storage")
+    processes = Processes(folder)
+    server = S3Server(folder, processes)
+    try:
+        server.start()
+        yield server.storage
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def stored(storage: Storage) -> Iterator[S3Client]:
+    """A client that sees what was uploaded."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=storage.endpoint,
+        aws_access_key_id=storage.access_key_id,
+        aws_secret_access_key=storage.secret_access_key,
+        region_name=storage.region,
+    )
+    yield client
+    client.close()

@@ -1,0 +1,86 @@
+"""An HTTPS server that stands where the API server is, for the cases the real one does not show on demand.
+
+It records merge patches of a status, and can be told to refuse or to break connections.
+"""
+
+import json
+import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+from videojob_local.pki import SERVER, Authority
+
+
+class RecordingApi:
+    """The server; a context manager.
+
+    Attributes:
+        requests: path, headers and body of every patch, in order, refused ones included.
+        answers: status codes of the next answers; afterwards 200. 0 breaks the connection.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self.answers: list[int] = []
+        self.message = "told by the test"
+        self.token_dir = folder / "token"
+        self.token_dir.mkdir(parents=True)
+        authority = Authority(folder / "pki", "ca")
+        pair = authority.issue("server", "server", SERVER)
+        (self.token_dir / "ca.crt").write_bytes(authority.path.read_bytes())
+        (self.token_dir / "token").write_text("first-token")
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(pair.cert, pair.key)
+        # The handshake belongs to the thread of its connection: a client that breaks it off is no fault of the server.
+        self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+
+    @property
+    def port(self) -> int:
+        """The port on loopback."""
+        return self._server.server_address[1]
+
+    @property
+    def statuses(self) -> list[dict[str, Any]]:
+        """The parts of the status that were sent."""
+        return [request["body"]["status"] for request in self.requests]
+
+    @property
+    def progress(self) -> list[dict[str, Any]]:
+        """The progress that was sent."""
+        return [status["progress"] for status in self.statuses if "progress" in status]
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def _handler(api: Self) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - `self` is the handler's
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_PATCH(self) -> None:  # noqa: N802 - the name http.server asks for
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                api.requests.append({"path": self.path, "headers": dict(self.headers), "body": body})
+                code = api.answers.pop(0) if api.answers else 200
+                if code == 0:
+                    self.close_connection = True
+                    return
+                text = json.dumps({"message": api.message, "spec": {"request": {"prompt": "the whole object"}}})
+                self.send_response(code)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        return Handler
