@@ -21,9 +21,9 @@ from videojob_operator.settings import Settings, read_settings
 from videojob_operator.work_queue import WorkQueue
 
 
-async def run(settings: Settings, credentials: Credentials) -> None:
+async def run(settings: Settings, credentials: Credentials, health: Health) -> None:
     """Run until SIGTERM, which Kopf handles."""
-    health, cache = Health(), Cache()
+    cache = Cache()
     queue = WorkQueue(jitter=lambda: random.uniform(0.5, 1))
     namespaces = settings.namespaces or (credentials.namespace,)
     controller = Controller(
@@ -35,24 +35,25 @@ async def run(settings: Settings, credentials: Credentials) -> None:
         clock=lambda: datetime.now(UTC),
         health=health,
     )
-    server = serve_health(health, settings.health_port)
     beat = asyncio.create_task(health.beat())  # before Kopf's first step, or Kopf takes it for a task of its own
     try:
         registry = build_registry(credentials, cache, queue, controller)
         await kopf.operator(registry=registry, namespaces=namespaces, standalone=True)
     finally:
         beat.cancel()
-        server.shutdown()
 
 
 def main() -> None:
     """Start the operator; a wrong setting ends it with one sentence."""
     set_up_logs()
+    health = Health()
     try:
         settings, credentials = read_settings(os.environ), find_credentials()
+        server = serve_health(health, settings.health_port)
     except ConfigurationError as error:
         sys.exit(f"videojob-operator: {error}")
-    uvloop.run(run(settings, credentials))
+    uvloop.run(run(settings, credentials, health))
+    server.shutdown()
 
 
 if __name__ == "__main__":

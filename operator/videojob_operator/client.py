@@ -3,23 +3,28 @@
 Exceptions of the HTTP library end here and become those of `errors`.
 """
 
+import json
 from typing import Any
 
 import aiohttp
 
 from videojob import resource
+from videojob.names import MANAGED_BY, MANAGED_BY_LABEL
 from videojob_operator.credentials import Credentials
 from videojob_operator.errors import Conflict, KubernetesUnavailable, Refused
-from videojob_operator.manifests import Key, Manifest
+from videojob_operator.manifests import Key, Kind, Manifest
 
 CONNECTIONS = 64
 TIMEOUT_SECONDS = 30
 PAGE = 500
-PATHS = {
-    "videojobs": f"/apis/{resource.API_VERSION}/namespaces/{{}}/{resource.PLURAL}",
-    "jobs": "/apis/batch/v1/namespaces/{}/jobs",
-    "pods": "/api/v1/namespaces/{}/pods",
-    "events": "/api/v1/namespaces/{}/events",
+OWN_OBJECTS = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+SELECTORS = {Kind.VIDEO_JOBS: "", Kind.JOBS: OWN_OBJECTS, Kind.PODS: OWN_OBJECTS}
+"""Which objects of a kind concern us: the label selector that the API server filters by."""
+
+_PREFIXES = {
+    Kind.VIDEO_JOBS: f"/apis/{resource.API_VERSION}",
+    Kind.JOBS: "/apis/batch/v1",
+    Kind.PODS: "/api/v1",
 }
 _MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 
@@ -41,7 +46,7 @@ class Client:
         Raises:
             Conflict: a Job of this name exists.
         """
-        return await self._call("POST", self._url("jobs", job["metadata"]["namespace"]), json=job)
+        return await self._call("POST", self._url(Kind.JOBS, job["metadata"]["namespace"]), json=job)
 
     async def delete_job(self, key: Key, uid: str) -> None:
         """Delete the Job of this uid; its pods get SIGTERM at once, not when the Job is gone.
@@ -50,12 +55,12 @@ class Client:
             Conflict: it is gone, or another Job has its name.
         """
         options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
-        await self._call("DELETE", self._url("jobs", *key), json=options)
+        await self._call("DELETE", self._url(Kind.JOBS, *key), json=options)
 
     async def suspend_job(self, key: Key, *, suspend: bool) -> Manifest:
         """Suspend a Job or let it go on."""
         patch = {"spec": {"suspend": suspend}}
-        return await self._call("PATCH", self._url("jobs", *key), json=patch, headers=_MERGE_PATCH)
+        return await self._call("PATCH", self._url(Kind.JOBS, *key), json=patch, headers=_MERGE_PATCH)
 
     async def patch_status(self, key: Key, observed: Manifest, fields: Manifest) -> Manifest:
         """Merge fields into the status of the VideoJob that was observed.
@@ -64,20 +69,20 @@ class Client:
             Conflict: it was changed, replaced or deleted since.
         """
         meta = {name: observed["metadata"][name] for name in ("uid", "resourceVersion")}
-        url = self._url("videojobs", *key) + "/status"
+        url = self._url(Kind.VIDEO_JOBS, *key) + "/status"
         return await self._call("PATCH", url, json={"metadata": meta, "status": fields}, headers=_MERGE_PATCH)
 
-    async def read(self, kind: str, key: Key) -> Manifest | None:
+    async def read(self, kind: Kind, key: Key) -> Manifest | None:
         """Read an object afresh; None where there is none."""
         try:
             return await self._call("GET", self._url(kind, *key))
         except Conflict:
             return None
 
-    async def list_all(self, kind: str, namespace: str, selector: str = "") -> tuple[list[Manifest], int]:
+    async def list_all(self, kind: Kind, namespace: str, selector: str) -> tuple[list[Manifest], int]:
         """List all objects of a kind, page by page; returns them with the list's resourceVersion."""
         items: list[Manifest] = []
-        parameters = {"limit": str(PAGE)} | ({"labelSelector": selector} if selector else {})
+        parameters = {"limit": str(PAGE), "labelSelector": selector}
         while True:
             page = await self._call("GET", self._url(kind, namespace), params=parameters)
             items += page["items"]
@@ -87,22 +92,31 @@ class Client:
 
     async def post_event(self, namespace: str, event: Manifest) -> None:
         """Record an Event."""
-        await self._call("POST", self._url("events", namespace), json=event)
+        await self._call("POST", f"{self._server}/api/v1/namespaces/{namespace}/events", json=event)
 
-    def _url(self, kind: str, namespace: str, name: str = "") -> str:
-        return self._server + PATHS[kind].format(namespace) + (f"/{name}" if name else "")
+    def _url(self, kind: Kind, namespace: str, name: str = "") -> str:
+        return f"{self._server}{_PREFIXES[kind]}/namespaces/{namespace}/{kind}" + (f"/{name}" if name else "")
 
     async def _call(self, method: str, url: str, **arguments: Any) -> Manifest:
         try:
             async with self._http.request(method, url, **arguments) as answer:
-                content: Manifest = await answer.json(content_type=None)
-        except (TimeoutError, aiohttp.ClientError, ValueError, OSError) as error:
+                text = await answer.text()
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise KubernetesUnavailable(f"{method} {url}: {error!r}") from error
         if answer.status < 400:
+            content: Manifest = json.loads(text)
             return content
-        message = str(content.get("message", answer.reason))
+        message = _message(text)
         if answer.status in (404, 409):
-            raise Conflict(message)
+            raise Conflict(f"{method} {url}: {message}")
         if answer.status in (401, 429) or answer.status >= 500:
             raise KubernetesUnavailable(f"{method} {url}: {answer.status} {message}")
         raise Refused(message)
+
+
+def _message(text: str) -> str:
+    """The message of a metav1.Status, or the text itself: of a resource the server does not know, and of a proxy."""
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return text.strip()[:200]

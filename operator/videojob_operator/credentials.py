@@ -1,10 +1,13 @@
 """How to reach the API server: the kubeconfig named by KUBECONFIG, else the pod's own service account.
 
-A token is read from its file for each request, because the kubelet replaces it before it expires.
+A token is read from its file for each request, because the kubelet replaces it before it expires. Kubeconfigs whose
+user is a program (`exec`) are for people, not for an operator, and are refused.
 """
 
+import base64
 import os
 import ssl
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,12 +60,14 @@ def find_credentials(env: Mapping[str, str] = os.environ) -> Credentials:
     Raises:
         ConfigurationError: there are none, or they cannot be read.
     """
+    path = env.get("KUBECONFIG")
     try:
-        if path := env.get("KUBECONFIG"):
-            return _from_kubeconfig(Path(path))
-        return _in_cluster(env)
-    except (OSError, KeyError, IndexError, TypeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"no usable Kubernetes credentials: {error!r}") from error
+        return _from_kubeconfig(Path(path)) if path else _in_cluster(env)
+    except KeyError as error:
+        place = f"{path} has no {error.args[0]}" if path else f"neither KUBECONFIG nor {error.args[0]} is set"
+        raise ConfigurationError(f"no usable Kubernetes credentials: {place}") from error
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"no usable Kubernetes credentials: {error}") from error
 
 
 def _in_cluster(env: Mapping[str, str]) -> Credentials:
@@ -75,15 +80,44 @@ def _in_cluster(env: Mapping[str, str]) -> Credentials:
 
 def _from_kubeconfig(path: Path) -> Credentials:
     config = yaml.safe_load(path.read_text())
-    context = _named(config["contexts"], config["current-context"])["context"]
-    cluster = _named(config["clusters"], context["cluster"])["cluster"]
-    user = _named(config["users"], context["user"])["user"]
-    tls = ssl.create_default_context(cafile=path.parent / cluster["certificate-authority"])
-    if "client-certificate" in user:
-        tls.load_cert_chain(path.parent / user["client-certificate"], path.parent / user["client-key"])
+    context = _named(config, "context", config["current-context"])
+    cluster = _named(config, "cluster", context["cluster"])
+    user = _named(config, "user", context["user"])
+    with tempfile.TemporaryDirectory() as folder:  # the ssl module reads client certificates from files only
+        files = _Files(path.parent, Path(folder))
+        tls = ssl.create_default_context(cafile=files.of(cluster, "certificate-authority"))
+        if "client-certificate" in user or "client-certificate-data" in user:
+            tls.load_cert_chain(files.of(user, "client-certificate"), files.of(user, "client-key"))
+        elif "tokenFile" not in user:
+            raise KeyError(f"tokenFile or client-certificate of user {context['user']}")
     token_file = path.parent / user["tokenFile"] if "tokenFile" in user else None
     return Credentials(cluster["server"].rstrip("/"), tls, token_file, context.get("namespace", "default"))
 
 
-def _named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    return next(entry for entry in entries if entry["name"] == name)
+def _named(config: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
+    for entry in config[f"{kind}s"]:
+        if entry["name"] == name:
+            found: dict[str, Any] = entry[kind]
+            return found
+    raise KeyError(f"{kind} {name}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The files that a kubeconfig names, or holds itself, base64-encoded, in a field with `-data` at its end.
+
+    Attributes:
+        base: what relative paths are relative to.
+        scratch: where contents are put.
+    """
+
+    base: Path
+    scratch: Path
+
+    def of(self, entry: dict[str, Any], field: str) -> Path:
+        """Return the file of a field."""
+        if content := entry.get(f"{field}-data"):
+            file = self.scratch / field
+            file.write_bytes(base64.b64decode(content))
+            return file
+        return self.base / str(entry[field])

@@ -6,6 +6,8 @@ import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from videojob.errors import ConfigurationError
+
 LONGEST_LAG_SECONDS = 30.0
 BEAT_SECONDS = 1.0
 
@@ -14,11 +16,11 @@ class Health:
     """What the probes are told.
 
     Attributes:
-        ready: True once the cache is filled and the workers run.
+        not_ready_because: None once the cache is filled and the workers run.
     """
 
     def __init__(self) -> None:
-        self.ready = False
+        self.not_ready_because: str | None = "starting"
         self._last_beat = time.monotonic()
 
     async def beat(self) -> None:
@@ -37,12 +39,17 @@ class Health:
             alive = self.lag_seconds() < LONGEST_LAG_SECONDS
             return (HTTPStatus.OK, "ok") if alive else (HTTPStatus.SERVICE_UNAVAILABLE, "the event loop is stuck")
         if path == "/readyz":
-            return (HTTPStatus.OK, "ok") if self.ready else (HTTPStatus.SERVICE_UNAVAILABLE, "starting")
+            why = self.not_ready_because
+            return (HTTPStatus.OK, "ok") if why is None else (HTTPStatus.SERVICE_UNAVAILABLE, why)
         return HTTPStatus.NOT_FOUND, "not found"
 
 
 def serve_health(health: Health, port: int) -> ThreadingHTTPServer:
-    """Serve the probes on all addresses; `shutdown` ends it."""
+    """Serve the probes on all addresses; `shutdown` ends it.
+
+    Raises:
+        ConfigurationError: the port is taken, or not ours to take.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -57,6 +64,9 @@ def serve_health(health: Health, port: int) -> ThreadingHTTPServer:
         def log_message(self, *_arguments: object) -> None:
             """Probes come every few seconds and say nothing."""
 
-    server = ThreadingHTTPServer(("", port), Handler)
+    try:
+        server = ThreadingHTTPServer(("", port), Handler)
+    except OSError as error:
+        raise ConfigurationError(f"cannot serve probes on port {port}: {error.strerror}") from error
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
     return server

@@ -4,8 +4,6 @@ Its event handlers only refresh the cache and put a key into the queue. Kopf's o
 finalizers would write to each VideoJob, the prompt included, and are switched off.
 """
 
-import random
-from collections.abc import Iterator
 from typing import Any
 
 import kopf
@@ -13,11 +11,19 @@ from kopf._cogs.configs.diffbase import DiffBaseStorage
 from kopf._cogs.configs.progress import ProgressStorage
 
 from videojob import resource
+from videojob_operator.backoff import EndlessBackoff
 from videojob_operator.cache import Cache
-from videojob_operator.controller import SELECTOR, Controller
+from videojob_operator.client import SELECTORS
+from videojob_operator.controller import Controller
 from videojob_operator.credentials import Credentials
-from videojob_operator.manifests import key_of
+from videojob_operator.manifests import Kind
 from videojob_operator.work_queue import WorkQueue
+
+_GROUPS = {
+    Kind.VIDEO_JOBS: (resource.GROUP, resource.VERSION),
+    Kind.JOBS: ("batch", "v1"),
+    Kind.PODS: ("", "v1"),
+}
 
 CONNECTIONS = 64  # Kopf's own session has no limit: 1,167 sockets were seen in a burst
 
@@ -50,21 +56,6 @@ class _NoProgress(ProgressStorage):
         return essence
 
 
-class EndlessBackoff:
-    """0.5, 1, 2, 4, 8, 10, 10, … seconds with jitter.
-
-    Kopf's own list of pauses ends after a minute of 503, and the process with it.
-
-    A class, because a generator would be used up by the first request.
-    """
-
-    def __iter__(self) -> Iterator[float]:
-        seconds = 0.5
-        while True:
-            yield seconds * random.uniform(0.8, 1.2)
-            seconds = min(10.0, seconds * 2)
-
-
 def configure(settings: kopf.OperatorSettings) -> None:
     """Set what deviates from Kopf's defaults."""
     settings.persistence.diffbase_storage = _NoDiffBase()
@@ -80,8 +71,9 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.watching.client_timeout = 660
     settings.watching.reconnect_backoff = 0.5
     settings.watching.chunk_size = 500
-    for kind in (("batch", "v1", "jobs"), ("", "v1", "pods")):
-        settings.watching.label_selectors[kind] = SELECTOR
+    for kind, (group, version) in _GROUPS.items():
+        if SELECTORS[kind]:
+            settings.watching.label_selectors[group, version, kind.value] = SELECTORS[kind]
 
 
 def build_registry(
@@ -106,29 +98,16 @@ def build_registry(
             server=credentials.server, aiohttp_session=session, default_namespace=credentials.namespace
         )
 
-    @kopf.on.event(resource.GROUP, resource.VERSION, resource.PLURAL, registry=registry)
-    async def video_job_seen(event: Any, **_: Any) -> None:
-        key = key_of(event["object"])
-        if event["type"] == "DELETED":
-            cache.forget_video_job(key)
-        else:
-            cache.absorb_video_job(event["object"])
-        queue.add(key)
-
-    @kopf.on.event("batch", "v1", "jobs", registry=registry)
-    async def job_seen(event: Any, **_: Any) -> None:
-        key = key_of(event["object"])
-        if event["type"] == "DELETED":
-            cache.forget_job(key)
-        else:
-            cache.absorb_job(event["object"])
-        queue.add(key)
-
-    @kopf.on.event("", "v1", "pods", registry=registry)
-    async def pod_seen(event: Any, **_: Any) -> None:
-        deleted = event["type"] == "DELETED"
-        key = cache.forget_pod(event["object"]) if deleted else cache.absorb_pod(event["object"])
-        if key:
-            queue.add(key)
-
+    for kind in Kind:
+        _feed(registry, kind, cache, queue)
     return registry
+
+
+def _feed(registry: kopf.OperatorRegistry, kind: Kind, cache: Cache, queue: WorkQueue) -> None:
+    """Register the handler of one kind."""
+
+    @kopf.on.event(*_GROUPS[kind], kind.value, registry=registry)
+    async def seen(event: Any, **_: Any) -> None:
+        take_in = cache.forget if event["type"] == "DELETED" else cache.absorb
+        if key := take_in(kind, event["object"]):
+            queue.add(key)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pydantic import ValidationError
+
 from videojob import environment, names, resource
 from videojob.exits import ExitCode
 from videojob.resolve import ResolvedRequest
@@ -56,6 +58,16 @@ def build_job(video_job: Manifest, resolved: ResolvedRequest, profile: Profile, 
         },
         "spec": job,
     }
+
+
+def request_of(job: Manifest) -> ResolvedRequest | None:
+    """Read back what a Job renders; None where it was made by a version that wrote it otherwise."""
+    (container, *_) = job["spec"]["template"]["spec"]["containers"]
+    variables = {variable["name"]: variable.get("value", "") for variable in container.get("env", [])}
+    try:
+        return ResolvedRequest.model_validate_json(variables.get(environment.REQUEST, ""))
+    except ValidationError:
+        return None
 
 
 def _labels(meta: Manifest) -> dict[str, str]:

@@ -1,9 +1,18 @@
 """What a manifest is here: plain JSON values. Typed client models cost 40 times as much to read."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 Manifest = dict[str, Any]
+
+
+class Kind(StrEnum):
+    """The kinds of objects the operator watches, by the plurals that the API server uses."""
+
+    VIDEO_JOBS = "videojobs"  # what users write
+    JOBS = "jobs"  # one a VideoJob
+    PODS = "pods"  # one an attempt
 
 
 class Key(NamedTuple):
@@ -16,6 +25,12 @@ class Key(NamedTuple):
 def key_of(manifest: Manifest) -> Key:
     """Return the key of an object."""
     return Key(manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+
+
+def uid_of(manifest: Manifest) -> str:
+    """Return the uid: two objects that bear one name, one after the other, differ in it."""
+    uid: str = manifest["metadata"]["uid"]
+    return uid
 
 
 def controller_uid(manifest: Manifest) -> str | None:

@@ -30,6 +30,12 @@ class Observed:
         return uid
 
     @property
+    def phase(self) -> str | None:
+        """The phase that was written before; only a terminal one means anything."""
+        phase: str | None = self.status.get("phase")
+        return phase
+
+    @property
     def status(self) -> Manifest:
         """The status of the VideoJob."""
         status: Manifest = (self.video_job or {}).get("status", {})
@@ -39,18 +45,38 @@ class Observed:
         """Return the Job if this VideoJob is its controller."""
         return self.job if self.job and controller_uid(self.job) == self.uid else None
 
+    def foreign_job(self) -> Manifest | None:
+        """Return the Job that has our name and belongs to something else."""
+        return self.job if self.video_job and self.own_job() is None else None
+
     def own_pods(self) -> list[Manifest]:
         """Return the pods of the own Job, oldest first."""
         job = self.own_job()
         if not job:
             return []
         mine = [pod for pod in self.pods if controller_uid(pod) == job["metadata"]["uid"]]
-        return sorted(mine, key=lambda pod: (pod["metadata"]["creationTimestamp"], pod["metadata"]["name"]))
+        return sorted(mine, key=lambda pod: (pod["metadata"]["creationTimestamp"], not has_ended(pod)))
 
     def current_pod(self) -> Manifest | None:
         """Return the newest pod: there is never more than one that runs."""
         pods = self.own_pods()
         return pods[-1] if pods else None
+
+    def last_pod_has_ended(self) -> bool:
+        """Tell whether the newest pod is known to be over, with the words it ended with."""
+        pod = self.current_pod()
+        return pod is not None and has_ended(pod)
+
+    def attempts_since(self, recorded: str | None) -> int:
+        """Count the pods that got a node and are newer than the one of this name."""
+        pods = [pod for pod in self.own_pods() if pod["spec"].get("nodeName")]
+        names = [pod["metadata"]["name"] for pod in pods]
+        if recorded is None:
+            return len(pods)
+        if recorded in names:
+            return len(pods) - names.index(recorded) - 1
+        # It was deleted: by hand, by a suspension or with its Job. A pod that failed may well be older than it.
+        return sum(not has_ended(pod) or pod["status"]["phase"] == "Succeeded" for pod in pods[-1:])
 
     def video_of(self, pod_name: str) -> bool:
         """Tell whether the recorded video was written by this pod for this very VideoJob."""
@@ -82,6 +108,11 @@ def termination(pod: Manifest) -> Manifest | None:
     """Return how the renderer's container ended, None while it has not."""
     ended: Manifest | None = container_status(pod).get("state", {}).get("terminated")
     return ended
+
+
+def has_ended(pod: Manifest) -> bool:
+    """Tell whether a pod is over; one that never ran, being evicted or refused by its node, has no termination."""
+    return termination(pod) is not None or pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}
 
 
 def waiting(pod: Manifest) -> Manifest | None:

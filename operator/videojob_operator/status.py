@@ -71,10 +71,12 @@ def _failed(observed: Observed, failed: Manifest) -> Summary:
         message = "the job was not finished within activeDeadlineSeconds"
         return Summary(Phase.FAILED, Reason.DEADLINE_EXCEEDED, message)
     ends = [why for pod in observed.own_pods() if (why := why_ended(pod))]
+    given_up = failed.get("reason") == "BackoffLimitExceeded"
     if not ends:
-        return Summary(Phase.FAILED, Reason.BACKOFF_LIMIT_EXCEEDED, failed.get("message") or "too many pods failed")
+        reason = Reason.BACKOFF_LIMIT_EXCEEDED if given_up else Reason.RENDERER_FAILED
+        return Summary(Phase.FAILED, reason, failed.get("message") or "the Job failed, and no pod says why")
     reason, message = ends[-1]
-    if failed.get("reason") == "BackoffLimitExceeded":
+    if given_up:
         message = f"gave up after {len(ends)} failed pod(s): {message}"
         reason = Reason.BACKOFF_LIMIT_EXCEEDED if reason is Reason.RENDERER_FAILED else reason
     return Summary(Phase.FAILED, reason, message)
@@ -122,7 +124,7 @@ def derive_status(
         observed: what was found.
         summary: where the VideoJob stands.
         now: for conditions that change and for a completion without a pod.
-        resolved: what is really rendered; None where the request was refused.
+        resolved: what the Job renders; None where there is no Job, or it does not say.
     """
     video_job = observed.video_job or {}
     old, pod = observed.status, observed.current_pod()
@@ -138,24 +140,21 @@ def derive_status(
     if resolved is not None:
         derived |= {"resolved": resolved, "jobName": video_job["metadata"]["name"]}
     if pod and pod["spec"].get("nodeName"):
-        derived |= _of_attempt(old, pod)
+        derived |= _of_attempt(observed, pod)
     if summary.phase in TERMINAL_PHASES:
         derived["completionTime"] = _completion_time(observed, now)
     return derived
 
 
-def _of_attempt(old: Manifest, pod: Manifest) -> Manifest:
-    """Name the attempt; a pod that was not seen before is one more."""
-    name = pod["metadata"]["name"]
-    fields = {
-        "podName": name,
-        "nodeName": pod["spec"]["nodeName"],
-        "attempts": old.get("attempts", 0) + (old.get("podName") != name),
-    }
-    started = pod.get("status", {}).get("startTime")
-    if old.get("startTime") or started:
-        fields["startTime"] = old.get("startTime") or started
-    return fields
+def _of_attempt(observed: Observed, pod: Manifest) -> Manifest:
+    """Name the newest attempt, and count it with those that came and went unseen."""
+    old, name = observed.status, pod["metadata"]["name"]
+    new = observed.attempts_since(old.get("podName"))
+    if not new and old.get("podName") != name:
+        return {}
+    fields = {"podName": name, "nodeName": pod["spec"]["nodeName"], "attempts": old.get("attempts", 0) + new}
+    started = old.get("startTime") or pod.get("status", {}).get("startTime")
+    return fields | ({"startTime": started} if started else {})
 
 
 def _completion_time(observed: Observed, now: datetime) -> str:

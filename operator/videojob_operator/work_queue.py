@@ -7,7 +7,6 @@ from collections.abc import Callable
 from videojob_operator.manifests import Key
 
 FIRST_BACKOFF_SECONDS = 0.2
-LONGEST_BACKOFF_SECONDS = 300.0
 _MOST_DOUBLINGS = 11  # 2**n as a float overflows after some 1,000 failures
 
 
@@ -23,6 +22,7 @@ class WorkQueue:
         self._ready: asyncio.Queue[Key] = asyncio.Queue()
         self._waiting: set[Key] = set()
         self._active: set[Key] = set()
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._failures: Counter[Key] = Counter()
 
     def __len__(self) -> int:
@@ -36,28 +36,40 @@ class WorkQueue:
                 self._ready.put_nowait(key)
 
     def add_later(self, key: Key, seconds: float) -> None:
-        """Have a key looked at after some time."""
-        asyncio.get_running_loop().call_later(seconds, self.add, key)
+        """Have a key looked at after some time. It has one timer: of two wishes the earlier one holds."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
+        timer = self._timers.get(key)
+        if timer is None or timer.when() > due:
+            if timer:
+                timer.cancel()
+            self._timers[key] = loop.call_at(due, self._ring, key)
 
     async def get(self) -> Key:
-        """Take the next key; `done` must follow."""
+        """Take the next key; `done` or `failed` must follow."""
         key = await self._ready.get()
         self._waiting.discard(key)
         self._active.add(key)
         return key
 
-    def done(self, key: Key, *, failed: bool) -> None:
-        """Give a key back; a failed one comes again after a pause that doubles each time."""
+    def done(self, key: Key) -> None:
+        """Give a key back that was looked at."""
         self._active.discard(key)
-        if failed:
-            self._waiting.discard(key)  # what came in meanwhile waits for the same pause
-            self.add_later(key, self._backoff_seconds(key))
-            return
         self._failures.pop(key, None)
         if key in self._waiting:
             self._ready.put_nowait(key)
 
-    def _backoff_seconds(self, key: Key) -> float:
+    def failed(self, key: Key, *, longest_pause_seconds: float) -> None:
+        """Give a key back that is to come again, after a pause that doubles each time up to a limit."""
+        self._active.discard(key)
+        self._waiting.discard(key)  # what came in meanwhile waits for the same pause
+        self.add_later(key, self._pause_seconds(key, longest_pause_seconds))
+
+    def _ring(self, key: Key) -> None:
+        del self._timers[key]
+        self.add(key)
+
+    def _pause_seconds(self, key: Key, longest_seconds: float) -> float:
         doublings = min(self._failures[key], _MOST_DOUBLINGS)
         self._failures[key] += 1
-        return min(LONGEST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2.0**doublings) * self._jitter()
+        return min(longest_seconds, FIRST_BACKOFF_SECONDS * 2.0**doublings) * self._jitter()

@@ -20,6 +20,10 @@ def condition(video_job: Manifest, kind: str) -> Manifest:
     return next(each for each in video_job["status"]["conditions"] if each["type"] == kind)
 
 
+def owners(job: Manifest | None) -> list[str]:
+    return [owner["uid"] for owner in (job or {}).get("metadata", {}).get("ownerReferences", [])]
+
+
 def running_pod(studio: Cluster, name: str) -> Manifest:
     wait_for(lambda: [p for p in studio.pods(name) if p["status"]["phase"] == "Running"], f"a running pod of {name}")
     return next(pod for pod in studio.pods(name) if pod["status"]["phase"] == "Running")
@@ -79,9 +83,8 @@ def test_a_cancelled_job_frees_its_gpus(studio: Cluster, name: str) -> None:
     studio.create(name, spec={"profile": "all-gpus"})
     running_pod(studio, name)
     studio.create(f"{name}-next", spec={"profile": "all-gpus"})
-    waiting = studio.wait_for_phase(f"{name}-next", "Pending")
     wait_for(
-        lambda: (studio.get(f"{name}-next") or {})["status"].get("reason") == "Unschedulable",
+        lambda: (studio.get(f"{name}-next") or {}).get("status", {}).get("reason") == "Unschedulable",
         "the scheduler's refusal in the status",
     )
     waiting = studio.get(f"{name}-next") or {}
@@ -105,11 +108,7 @@ def test_a_videojob_made_again_under_its_old_name_gets_its_own_job(studio: Clust
     studio.delete(name)
     again = studio.create(name, spec={"profile": "sleep"})
 
-    def owned() -> bool:
-        owners = [owner["uid"] for owner in (studio.job(name) or {}).get("metadata", {}).get("ownerReferences", [])]
-        return owners == [again["metadata"]["uid"]]
-
-    wait_for(owned, "a Job of the new VideoJob")
+    wait_for(lambda: owners(studio.job(name)) == [again["metadata"]["uid"]], "a Job of the new VideoJob")
     wait_for(
         lambda: old["metadata"]["uid"] not in {p["metadata"]["uid"] for p in studio.pods(name)}, "the old pod's end"
     )
@@ -132,10 +131,28 @@ def test_a_foreign_job_of_the_same_name_is_left_alone_and_waited_for(
     pod = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "test/sleep:1"}]}
     foreign = {"metadata": {"name": name}, "spec": {"template": {"spec": pod}}}
     kubernetes_http.post(studio.url(plural="jobs", group="apis/batch/v1"), json=foreign).raise_for_status()
-    studio.create(name, spec={"profile": "sleep"})
+    uid = studio.create(name, spec={"profile": "sleep"})["metadata"]["uid"]
     wait_for(lambda: (studio.get(name) or {}).get("status", {}).get("reason") == "NameInUse", "the reason NameInUse")
+    assert owners(studio.job(name)) == []
     studio.delete(name, "jobs", "apis/batch/v1")
-    running_pod(studio, name)
+    wait_for(lambda: owners(studio.job(name)) == [uid], "a Job of the VideoJob's own")
+    studio.wait_for_phase(name, "Starting")
+    studio.delete(name)
+
+
+def test_a_job_that_a_quota_forbids_is_made_once_there_is_room(
+    studio: Cluster, kubernetes_http: httpx.Client, name: str
+) -> None:
+    quotas = studio.url(plural="resourcequotas", group="api/v1")
+    quota = {"metadata": {"name": "no-jobs"}, "spec": {"hard": {"count/jobs.batch": "0"}}}
+    kubernetes_http.post(quotas, json=quota).raise_for_status()
+    counted = f"{quotas}/no-jobs"
+    wait_for(lambda: kubernetes_http.get(counted).json().get("status", {}).get("used"), "the quota's first count")
+    studio.create(name, spec={"profile": "sleep"})
+    wait_for(lambda: (studio.get(name) or {}).get("status", {}).get("reason") == "JobRejected", "JobRejected")
+    assert "exceeded quota: no-jobs" in (studio.get(name) or {})["status"]["message"]
+    kubernetes_http.delete(counted).raise_for_status()
+    studio.wait_for_phase(name, "Starting")
     studio.delete(name)
 
 

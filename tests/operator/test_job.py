@@ -1,18 +1,13 @@
 """The Job of a VideoJob, compared whole with golden files (written anew with UPDATE_GOLDEN=1)."""
 
 import json
-import os
-from pathlib import Path
 
 import pytest
-import yaml
-from tests.operator.worlds import SETTINGS, Manifest, video_job
+from tests.operator.worlds import Manifest, assert_golden, built_job, job, video_job
 
-from videojob.request import VideoJobRequest
-from videojob.resolve import ResolvedRequest, resolve
-from videojob_operator.job import build_job
+from videojob.resolve import ResolvedRequest
+from videojob_operator.job import request_of
 
-GOLDEN = Path(__file__).resolve().parents[1] / "data/operator"
 PLAIN = video_job()
 FULL = video_job(
     request={"prompt": "It costs $(HOME) and $5", "negativePrompt": "blurry", "seed": 42, "fps": 12},
@@ -24,21 +19,13 @@ FULL = video_job(
 )
 
 
-def built(manifest: Manifest) -> Manifest:
-    resolved = resolve(VideoJobRequest.model_validate(manifest["spec"]["request"]), SETTINGS.catalogue)
-    return build_job(manifest, resolved, SETTINGS.profiles[manifest["spec"]["profile"]], SETTINGS)
-
-
 @pytest.mark.parametrize(("name", "manifest"), [("job-plain", PLAIN), ("job-full", FULL)])
 def test_the_job_is_as_the_golden_file(name: str, manifest: Manifest) -> None:
-    path = GOLDEN / f"{name}.yaml"
-    if os.environ.get("UPDATE_GOLDEN"):
-        path.write_text(yaml.safe_dump(built(manifest), sort_keys=False, width=120))
-    assert built(manifest) == yaml.safe_load(path.read_text())
+    assert_golden(name, built_job(manifest))
 
 
 def test_the_request_reaches_the_renderer_whole_and_is_not_expanded_by_the_kubelet() -> None:
-    (container,) = built(FULL)["spec"]["template"]["spec"]["containers"]
+    (container,) = built_job(FULL)["spec"]["template"]["spec"]["containers"]
     variables = {variable["name"]: variable.get("value", "") for variable in container["env"]}
     assert "$" not in variables["VIDEOJOB_REQUEST"]
     request = ResolvedRequest.model_validate_json(variables["VIDEOJOB_REQUEST"])
@@ -47,8 +34,22 @@ def test_the_request_reaches_the_renderer_whole_and_is_not_expanded_by_the_kubel
 
 
 def test_the_prompt_stands_in_one_environment_variable_and_nowhere_else() -> None:
-    manifest = built(PLAIN)
+    manifest = built_job(PLAIN)
     (container,) = manifest["spec"]["template"]["spec"]["containers"]
     container["env"] = [variable for variable in container["env"] if variable["name"] != "VIDEOJOB_REQUEST"]
     assert "squirrel" not in json.dumps(manifest).replace('"squirrel"', "")
     assert "A squirrel" not in json.dumps(manifest)
+
+
+def test_a_job_says_what_it_renders() -> None:
+    request = request_of(built_job(FULL))
+    assert request
+    assert (request.prompt, request.seed) == ("It costs $(HOME) and $5", 42)
+
+
+def test_a_job_of_another_version_says_nothing() -> None:
+    made = job()
+    (container,) = made["spec"]["template"]["spec"]["containers"]
+    for variables in ([], [{"name": "VIDEOJOB_REQUEST", "value": "{}"}], [{"name": "VIDEOJOB_REQUEST", "value": "x"}]):
+        container["env"] = variables
+        assert request_of(made) is None

@@ -29,6 +29,10 @@ def status_fields(decision: Decision) -> Manifest:
     return next((action.fields for action in decision.actions if isinstance(action, SetStatus)), {})
 
 
+def created(decision: Decision) -> CreateJob:
+    return next(action for action in decision.actions if isinstance(action, CreateJob))
+
+
 def kinds(decision: Decision) -> list[type[Action]]:
     return [type(action) for action in decision.actions]
 
@@ -48,10 +52,17 @@ def test_a_deleted_videojob_is_left_to_garbage_collection() -> None:
 
 
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed", "Cancelled"])
-def test_a_finished_job_is_never_touched_again(phase: str) -> None:
+def test_a_finished_videojob_is_never_touched_again(phase: str) -> None:
     done = video_job(status={"phase": phase}, cancel=True)
     assert decide(observed(done)) == NOTHING
-    assert decide(observed(done, job(), pod())) == NOTHING
+    assert status_fields(decide(observed(done, job(), pod()))) == {}
+
+
+def test_a_job_that_outlived_the_cancellation_is_deleted_and_any_other_kept() -> None:
+    assert decide(observed(video_job(status={"phase": "Cancelled"}), job())).actions == (DeleteJob(JOB_UID),)
+    assert decide(observed(video_job(status={"phase": "Cancelled"}), job(owner="somebody else"))) == NOTHING
+    assert decide(observed(video_job(status={"phase": "Succeeded"}), job())) == NOTHING
+    assert decide(observed(video_job(status={"phase": "Failed"}), job())) == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -98,9 +109,44 @@ def test_a_foreign_job_of_the_same_name_is_waited_for_and_left_alone() -> None:
     assert decision.requeue_after_seconds == 5.0
 
 
-def test_a_job_that_was_deleted_by_hand_is_made_again() -> None:
-    running = video_job(status={"phase": "Running", "attempts": 1, "podName": w.POD})
-    assert CreateJob in kinds(decide(observed(running)))
+def test_a_job_that_was_deleted_by_hand_is_made_again_after_a_fresh_look() -> None:
+    assert created(decide(observed())).again is False
+    running = video_job(status={"phase": "Running", "jobName": "squirrel", "attempts": 1, "podName": w.POD})
+    assert created(decide(observed(running))).again is True
+
+
+@pytest.mark.parametrize("spec", [{"request": {"prompt": "x", "model": "CogVideoX-3b"}}, {"profile": "a100"}])
+def test_a_model_or_profile_that_goes_away_does_not_disturb_what_runs(spec: Manifest) -> None:
+    world = observed(video_job(status=w.progress("Denoising"), **spec), job(), pod(phase="Running", state=w.RUNNING))
+    assert status_fields(decide(world))["phase"] == "Running"
+
+
+def test_the_status_shows_what_the_job_renders_and_not_what_the_catalogue_says_by_now() -> None:
+    made = job()
+    (container,) = made["spec"]["template"]["spec"]["containers"]
+    for variable in container["env"]:
+        if variable["name"] == "VIDEOJOB_REQUEST":
+            variable["value"] = variable["value"].replace('"steps":50', '"steps":20')
+    assert status_fields(decide(observed(None, made)))["resolved"]["steps"] == 20
+
+
+def test_a_job_of_another_version_leaves_what_is_known_of_the_request() -> None:
+    made = job()
+    made["spec"]["template"]["spec"]["containers"][0]["env"] = []
+    assert "resolved" not in status_fields(decide(observed(None, made)))
+
+
+def test_before_a_final_verdict_the_last_words_are_waited_for() -> None:
+    def verdict(*pods: Manifest) -> SetStatus:
+        (action,) = decide(observed(None, job(Failed="BackoffLimitExceeded"), *pods)).actions
+        assert isinstance(action, SetStatus)
+        return action
+
+    assert verdict(pod(phase="Running", state=w.RUNNING)).look_at_pods
+    assert verdict().look_at_pods
+    assert not verdict(pod(phase="Failed", state=ended(1))).look_at_pods
+    (unknown,) = decide(observed(video_job(profile="?"))).actions
+    assert unknown == SetStatus(status_fields(decide(observed(video_job(profile="?")))), look_at_pods=False)
 
 
 def test_suspend_and_resume_reach_the_job() -> None:
@@ -125,12 +171,14 @@ STATES = st.sampled_from(
 PODS = st.lists(
     st.builds(
         pod,
-        name=st.sampled_from([w.POD, "squirrel-fghij"]),
+        name=st.sampled_from([w.POD, "squirrel-fghij", "squirrel-klmno"]),
         phase=st.sampled_from(["Pending", "Running", "Succeeded", "Failed", "Unknown"]),
         node=st.sampled_from([None, "gpu-1"]),
         state=STATES,
+        created=st.sampled_from(["2025-09-14T12:00:01Z", "2025-09-14T12:00:31Z"]),
     ),
     max_size=3,
+    unique_by=lambda each: each["metadata"]["name"],
 )
 JOBS = st.none() | st.builds(
     lambda owner, suspend, conditions: job(owner=owner, suspend=suspend, **conditions),
@@ -155,6 +203,7 @@ STATUSES = st.sampled_from(
         {"phase": "Running", "attempts": 1, "podName": w.POD},
         {"phase": "Succeeded"},
         {"phase": "Failed"},
+        {"phase": "Cancelled"},
         w.progress("Denoising"),
         w.recorded_video(),
         w.recorded_video() | {"phase": "Uploading"},
@@ -171,8 +220,8 @@ WORLDS = st.builds(
 def test_in_every_situation_the_decision_is_sane(world: Observed) -> None:
     decision = decide(world)
     fields = status_fields(decision)
-    if world.status.get("phase") in {"Succeeded", "Failed", "Cancelled"}:
-        assert decision == NOTHING
+    if world.phase in {"Succeeded", "Failed", "Cancelled"}:
+        assert kinds(decision) == ([DeleteJob] if world.phase == "Cancelled" and world.own_job() else [])
     if CreateJob in kinds(decision):
         assert world.job is None
         assert fields.get("phase", world.status.get("phase")) == "Pending"
@@ -181,7 +230,7 @@ def test_in_every_situation_the_decision_is_sane(world: Observed) -> None:
     for action in decision.actions:
         if isinstance(action, DeleteJob):
             assert world.own_job() is not None
-            assert fields["phase"] == "Cancelled"
+            assert fields.get("phase", world.phase) == "Cancelled"
     assert "progress" not in fields
     assert "artifacts" not in fields
     assert "renderer" not in fields
@@ -191,7 +240,7 @@ def carried_out(world: Observed, action: Action) -> Observed:
     """A model of what the cluster makes of an action."""
     video: Any = world.video_job
     match action:
-        case CreateJob(made):
+        case CreateJob(made, _):
             meta = {**made["metadata"], "uid": JOB_UID, "resourceVersion": "20"}
             return Observed(video, {**made, "metadata": meta}, ())
         case DeleteJob():
@@ -199,7 +248,7 @@ def carried_out(world: Observed, action: Action) -> Observed:
         case SuspendJob(suspend):
             assert world.job
             return Observed(video, {**world.job, "spec": {**world.job["spec"], "suspend": suspend}}, world.pods)
-        case SetStatus(fields):
+        case SetStatus(fields, _):
             merged = {**world.status, **fields}
             if "resolved" in fields:
                 merged["resolved"] = world.status.get("resolved", {}) | fields["resolved"]

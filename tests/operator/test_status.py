@@ -2,8 +2,9 @@
 
 import pytest
 from tests.operator import worlds as w
-from tests.operator.worlds import NOW, RUNNING, Manifest, ended, job, observed, pod, video_job
+from tests.operator.worlds import NOW, RUNNING, Manifest, assert_golden, ended, job, observed, pod, video_job
 
+from videojob.status import VideoJobStatus
 from videojob_operator.observed import Observed
 from videojob_operator.status import Summary, derive_status, difference, summarize
 
@@ -145,6 +146,7 @@ CASES = [
         "low on memory",
     ),
     (observed(None, job(Failed="BackoffLimitExceeded")), "Failed", "BackoffLimitExceeded", "because"),
+    (observed(None, job(Failed="PodFailurePolicy")), "Failed", "RendererFailed", "because PodFailurePolicy"),
     (
         observed(None, job(Failed="DeadlineExceeded"), pod(phase="Failed", state=ended(143))),
         "Failed",
@@ -165,30 +167,23 @@ def status_of(world: Observed) -> Manifest:
     return derive_status(world, summarize(world), NOW, resolved={"model": "CogVideoX-2b", "numFrames": 49})
 
 
-def test_the_status_of_a_running_job_is_complete() -> None:
-    world = observed(video_job(status=w.progress("Denoising")), job(), pod(phase="Running", state=RUNNING))
-    status = status_of(world)
-    conditions = {condition.pop("type"): condition for condition in status.pop("conditions")}
-    assert status == {
-        "observedGeneration": 1,
-        "phase": "Running",
-        "reason": "Rendering",
-        "message": "the renderer is at work",
-        "queuedTime": "2025-09-14T12:00:00Z",
-        "startTime": "2025-09-14T12:00:02Z",
-        "attempts": 1,
-        "podName": "squirrel-abcde",
-        "nodeName": "gpu-1",
-        "jobName": "squirrel",
-        "resolved": {"model": "CogVideoX-2b", "numFrames": 49},
-    }
-    assert {kind: condition["status"] for kind, condition in conditions.items()} == {
-        "Accepted": "True",
-        "Scheduled": "True",
-        "Running": "True",
-        "Succeeded": "Unknown",
-    }
-    assert all(condition["observedGeneration"] == 1 for condition in conditions.values())
+GOLDEN_WORLDS = {
+    "status-queued": observed(video_job(suspend=True), job(suspend=True)),
+    "status-unschedulable": observed(None, job(), pod(node=None, conditions=[UNSCHEDULABLE])),
+    "status-running": observed(video_job(status=w.progress("Denoising")), job(), pod(phase="Running", state=RUNNING)),
+    "status-succeeded": observed(video_job(status=w.recorded_video()), job(), pod(phase="Succeeded", state=ended(0))),
+    "status-failed": observed(None, job(Failed="BackoffLimitExceeded"), pod(phase="Failed", state=ended(1, WORDS))),
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN_WORLDS)
+def test_the_status_is_as_the_golden_file(name: str) -> None:
+    assert_golden(name, status_of(GOLDEN_WORLDS[name]))
+
+
+@pytest.mark.parametrize("name", GOLDEN_WORLDS)
+def test_the_status_fits_the_resource(name: str) -> None:
+    VideoJobStatus.model_validate(status_of(GOLDEN_WORLDS[name]))
 
 
 def test_a_condition_keeps_its_time_until_its_status_changes() -> None:
@@ -205,14 +200,55 @@ def test_a_condition_keeps_its_time_until_its_status_changes() -> None:
     }
 
 
+SECOND, THIRD = "squirrel-fghij", "squirrel-klmno"
+
+
+def failed_pod(name: str, created: str) -> Manifest:
+    return pod(name=name, created=created, phase="Failed", state=ended(1))
+
+
+FIRST_FAILED = failed_pod(w.POD, "2025-09-14T12:00:01Z")
+SECOND_FAILED = failed_pod(SECOND, "2025-09-14T12:06:00Z")
+THIRD_RUNS = pod(name=THIRD, created="2025-09-14T12:12:00Z", phase="Running", state=RUNNING)
+
+
 def test_each_new_pod_is_one_more_attempt() -> None:
     first = status_of(observed(None, job(), pod(phase="Running", state=RUNNING)))
-    again = status_of(observed(video_job(status=first), job(), pod(phase="Failed", state=ended(1))))
-    second = pod(name="squirrel-fghij", created="2025-09-14T12:06:00Z")
-    retried = status_of(observed(video_job(status=again), job(), pod(phase="Failed", state=ended(1)), second))
+    again = status_of(observed(video_job(status=first), job(), FIRST_FAILED))
+    second = pod(name=SECOND, created="2025-09-14T12:06:00Z")
+    retried = status_of(observed(video_job(status=again), job(), second, FIRST_FAILED))
     assert (first["attempts"], again["attempts"], retried["attempts"]) == (1, 1, 2)
-    assert retried["podName"] == "squirrel-fghij"
+    assert retried["podName"] == SECOND
     assert retried["startTime"] == first["startTime"]
+
+
+@pytest.mark.parametrize(
+    ("known", "pods", "attempts", "name"),
+    [
+        # pods that came and went while no operator looked
+        ({}, [FIRST_FAILED, SECOND_FAILED, THIRD_RUNS], 3, THIRD),
+        ({"attempts": 1, "podName": w.POD}, [FIRST_FAILED, SECOND_FAILED, THIRD_RUNS], 3, THIRD),
+        # the second pod was deleted by hand: the first is no new attempt, the third is
+        ({"attempts": 2, "podName": SECOND}, [FIRST_FAILED], 2, None),
+        ({"attempts": 2, "podName": SECOND}, [FIRST_FAILED, THIRD_RUNS], 3, THIRD),
+        # the Job was deleted by hand and made again
+        ({"attempts": 2, "podName": SECOND}, [THIRD_RUNS], 3, THIRD),
+        # a pod that waits for a node has not started
+        ({}, [pod(node=None)], 0, None),
+    ],
+)
+def test_attempts_are_counted_once_each(known: Manifest, pods: list[Manifest], attempts: int, name: str | None) -> None:
+    status = status_of(observed(video_job(status=known), job(), *pods))
+    assert (status["attempts"], status.get("podName")) == (attempts, name)
+
+
+def test_of_two_pods_made_in_the_same_second_the_one_that_runs_counts() -> None:
+    same_second = {
+        **SECOND_FAILED,
+        "metadata": {**SECOND_FAILED["metadata"], "creationTimestamp": "2025-09-14T12:12:00Z"},
+    }
+    for pods in ([same_second, THIRD_RUNS], [THIRD_RUNS, same_second]):
+        assert status_of(observed(None, job(), *pods))["podName"] == THIRD
 
 
 def test_the_completion_is_the_end_of_the_container() -> None:

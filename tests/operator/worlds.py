@@ -1,13 +1,21 @@
 """Objects as the API server shows them, for the pure tests of the operator."""
 
+import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import yaml
+
 from videojob.catalogue import Catalogue
+from videojob.request import VideoJobRequest
+from videojob.resolve import resolve
+from videojob_operator.job import build_job
 from videojob_operator.observed import Observed
 from videojob_operator.settings import Profile, Settings
 
 Manifest = dict[str, Any]
+GOLDEN = Path(__file__).resolve().parents[1] / "data/operator"
 NOW = datetime(2025, 9, 14, 12, 10, 30, tzinfo=UTC)
 UID, JOB_UID = "uid-of-videojob", "uid-of-job"
 POD = "squirrel-abcde"
@@ -65,17 +73,24 @@ def video_job(*, status: Manifest | None = None, labels: dict[str, str] | None =
     }
 
 
+def built_job(manifest: Manifest) -> Manifest:
+    """Return the Job that the operator builds for a VideoJob."""
+    spec = manifest["spec"]
+    resolved = resolve(VideoJobRequest.model_validate(spec["request"]), SETTINGS.catalogue)
+    return build_job(manifest, resolved, SETTINGS.profiles[spec["profile"]], SETTINGS)
+
+
 def job(*, owner: str = UID, suspend: bool = False, **conditions: str) -> Manifest:
     """Return the Job; `conditions` are its true ones with their reasons, such as Failed="DeadlineExceeded"."""
+    made = built_job(video_job())
     return {
         "metadata": {
-            "name": "squirrel",
-            "namespace": "studio",
+            **made["metadata"],
             "uid": JOB_UID,
             "resourceVersion": "11",
             "ownerReferences": [{"uid": owner, "controller": True}],
         },
-        "spec": {"suspend": suspend},
+        "spec": {**made["spec"], "suspend": suspend},
         "status": {
             "conditions": [
                 {"type": kind, "status": "True", "reason": reason, "message": f"{kind} because {reason}"}
@@ -100,6 +115,7 @@ def pod(
         "metadata": {
             "name": name,
             "namespace": "studio",
+            "uid": f"uid-of-{name}",
             "resourceVersion": "12",
             "creationTimestamp": created,
             "labels": {"videojob.dev/name": "squirrel"},
@@ -150,3 +166,18 @@ def recorded_video(*, uid: str = UID, pod_name: str = POD) -> Manifest:
 def observed(video: Manifest | None = None, job: Manifest | None = None, *pods: Manifest) -> Observed:
     """Put objects together."""
     return Observed(video_job() if video is None else video, job, pods)
+
+
+def assert_golden(name: str, manifest: Manifest) -> None:
+    """Compare a whole manifest with its golden file; UPDATE_GOLDEN=1 writes the file anew."""
+    path = GOLDEN / f"{name}.yaml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(yaml.dump(manifest, Dumper=_NoAliases, sort_keys=False, width=120))
+    assert manifest == yaml.safe_load(path.read_text())
+
+
+class _NoAliases(yaml.SafeDumper):
+    """Write what stands twice twice, as a reader of a manifest expects it."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the dumper's signature
+        return True
