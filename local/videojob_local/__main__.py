@@ -41,10 +41,8 @@ def run(options: argparse.Namespace) -> None:
         case "build":
             ensure_binaries()
         case "up":
-            commands.warn_without_gpu(options.model)
             commands.up(options.port, options.model)
         case "demo":
-            commands.warn_without_gpu(options.model)
             commands.demo(options.port, options.model)
         case "down":
             commands.down()

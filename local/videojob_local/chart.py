@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from videojob_local.binaries import Binaries
-from videojob_local.errors import PartFailed
+from videojob_local.errors import PartFailed, UnknownDefaultModel
 from videojob_local.paths import CHART
 from videojob_local.ports import free_port
 from videojob_local.s3 import Storage
+from videojob_local.tiny_models import FAMILIES
 
 Values = dict[str, Any]
 RELEASE = "videojob"
 TIMEOUT_SECONDS = 120
 
-TINY_DEFAULTS = {"numFrames": 49, "width": 192, "height": 128, "fps": 8, "steps": 50, "guidanceScale": 6.0}
+TINY_DEFAULTS = {"numFrames": 49, "width": 192, "height": 128, "fps": 8, "steps": 20, "guidanceScale": 6.0}
 """Small enough to decode in seconds on two cores."""
 
 
@@ -81,6 +82,14 @@ def tiny_name(family: str) -> str:
 def tiny_model(family: str, folder: Path) -> Values:
     """Return the catalogue entry of a tiny model; 33 frames are legal for family 1.5, 49 for all."""
     return {"family": family, "source": str(folder), "defaults": TINY_DEFAULTS}
+
+
+def require_model(binaries: Binaries, model: str | None) -> None:
+    """Raise UnknownDefaultModel, with the names there are, unless a local installation knows the model."""
+    listed = run_helm(binaries, Path(os.devnull), ["show", "values", str(CHART), "--jsonpath={.models}"])
+    known = [*map(tiny_name, FAMILIES), *json.loads(listed)]
+    if model and model not in known:
+        raise UnknownDefaultModel(f"there is no model {model!r}; there are {', '.join(known)}")
 
 
 def install(

@@ -13,6 +13,7 @@ from pathlib import Path
 import requests
 
 from videojob_local.binaries import built_binaries, ensure_binaries
+from videojob_local.chart import require_model
 from videojob_local.errors import LocalError, PartFailed, StackDown
 from videojob_local.interruptions import interruptions
 from videojob_local.node.gpus import find_gpus
@@ -99,7 +100,8 @@ def report_unready(stack: Stack) -> None:
 
 def up(port: int, model: str | None) -> None:
     """Start the stack and keep it running."""
-    ensure_binaries()
+    require_model(ensure_binaries(), model)
+    warn_without_gpu(model)
     stack = open_stack()
     with exclusively():
         if stack.is_up():
@@ -131,7 +133,8 @@ def demo(port: int, model: str | None) -> None:
     Raises:
         PartFailed: the demo script failed.
     """
-    ensure_binaries()
+    require_model(ensure_binaries(), model)
+    warn_without_gpu(model)
     stack = open_stack()
     with exclusively():
         if stack.is_up():

@@ -1,12 +1,13 @@
 """What can go wrong with the local stack. Each text is one sentence for the person at the terminal.
 
 LocalError
-├── ToolMissing     a program that is needed is not there
-├── BuildFailed     the control plane could not be built
-├── PortInUse       somebody else listens on the port
-├── FolderInUse     the folder of the stack holds other things
-├── StackDown       no stack is up
-└── PartFailed      a part of the stack ended or did not become ready
+├── ToolMissing          a program that is needed is not there
+├── BuildFailed          the control plane could not be built
+├── PortInUse            somebody else listens on the port
+├── FolderInUse          the folder of the stack holds other things
+├── StackDown            no stack is up
+├── UnknownDefaultModel  the catalogue has no such model
+└── PartFailed           a part of the stack ended or did not become ready
 """
 
 
@@ -32,6 +33,10 @@ class FolderInUse(LocalError):
 
 class StackDown(LocalError):
     """No stack is up."""
+
+
+class UnknownDefaultModel(LocalError):
+    """The catalogue has no such model."""
 
 
 class PartFailed(LocalError):

@@ -56,7 +56,8 @@ def _from_wheel() -> Path:
 
 
 def _program(folder: Path) -> Path | None:
-    return next((path for path in folder.rglob("bin/go") if path.is_file()), None)
+    program = folder / "go/bin/go"  # not bin/go, a script of the wheel that only starts this one
+    return program if program.is_file() else None
 
 
 def _install(folder: Path) -> None:

@@ -3,14 +3,15 @@
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import mp4
-import psutil
 import pytest
+from leftovers import processes_of
 
 from videojob_local.binaries import Binaries
 from videojob_local.ports import free_port
@@ -98,5 +99,22 @@ def test_down_leaves_neither_process_nor_file(up: dict[str, str]) -> None:
     folder = Path(up["VIDEOJOB_STACK_DIR"])
     run(up, "down")
     assert not folder.exists()
-    left = [each.info for each in psutil.process_iter(["cmdline"]) if str(folder) in str(each.info["cmdline"])]
-    assert left == []
+    assert processes_of(folder) == []
+
+
+def test_a_demo_that_is_interrupted_while_it_renders_leaves_nothing_behind(
+    binaries: Binaries, environment: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "stack"
+    settings = environment | {"VIDEOJOB_STACK_DIR": str(folder), "PORT": str(free_port())}
+    argv = [*COMMAND, "demo"]
+    with subprocess.Popen(argv, env=settings, stdout=subprocess.PIPE, text=True, start_new_session=True) as demo:
+        assert demo.stdout
+        for line in demo.stdout:
+            if line.endswith("-> processing\n"):
+                os.killpg(demo.pid, signal.SIGINT)  # as a terminal does: the demo script is told as well
+                break
+        demo.communicate(timeout=60)
+    assert demo.returncode == 1
+    assert not folder.exists()
+    assert processes_of(folder) == []

