@@ -6,6 +6,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON_BIN := .venv/bin/python
 PACKAGES := crds/videojob operator/videojob_operator renderer/videojob_renderer api/videojob_api local/videojob_local
 IMAGES := operator renderer api
+TEST_WORKERS ?= 3
 UV := $(shell command -v uv || echo .uv/bin/uv)
 export MODEL PORT
 
@@ -44,7 +45,7 @@ env: setup ## Print shell settings for the local stack: eval "$$(make -s env)"
 .PHONY: test
 test: setup ## Run all tests (TESTS=path to run some)
 	@$(PYTHON_BIN) -m videojob_local build
-	@$(PYTHON_BIN) -m pytest $(TESTS)
+	@$(PYTHON_BIN) -m pytest --numprocesses=$(TEST_WORKERS) --dist=loadfile $(TESTS)
 
 .PHONY: check
 check: setup ## Check format, lint, types, import contracts and generated files
