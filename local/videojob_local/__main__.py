@@ -67,6 +67,8 @@ def main() -> None:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             sys.exit("videojob-local: the disk is full; free some space and try again")
+        if error.filename:
+            sys.exit(f"videojob-local: {error.strerror}: {error.filename}")
         raise
 
 

@@ -172,7 +172,8 @@ def _run_demo(stack: Stack) -> Path:
     environment = dict(os.environ, BASE_URL=stack.api_url)
     result = subprocess.run([sys.executable, DEMO, video], env=environment, check=False)
     if result.returncode or not video.exists():
-        print(_kubectl(stack, "describe", "videojobs", check=False)[-3000:], file=sys.stderr)
+        for question in (["describe", "videojobs"], ["logs", "--selector=batch.kubernetes.io/job-name", "--tail=15"]):
+            print(_kubectl(stack, *question, check=False)[-3000:], file=sys.stderr)
         raise PartFailed("the demo failed; what it said and what the cluster says of its job stands above")
     return video
 
