@@ -23,12 +23,12 @@ from videojob_operator.work_queue import WorkQueue
 
 async def run(settings: Settings, credentials: Credentials, health: Health) -> None:
     """Run until SIGTERM, which Kopf handles."""
-    cache = Cache()
+    client, cache = Client(credentials), Cache()
     queue = WorkQueue(jitter=lambda: random.uniform(0.5, 1))
     namespaces = settings.namespaces or (credentials.namespace,)
     controller = Controller(
         settings,
-        Client(credentials),
+        client,
         cache,
         queue,
         namespaces=namespaces,
@@ -41,6 +41,7 @@ async def run(settings: Settings, credentials: Credentials, health: Health) -> N
         await kopf.operator(registry=registry, namespaces=namespaces, standalone=True)
     finally:
         beat.cancel()
+        await client.close()
 
 
 def main() -> None:

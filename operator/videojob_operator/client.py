@@ -85,7 +85,7 @@ class Client:
         parameters = {"limit": str(PAGE), "labelSelector": selector}
         while True:
             page = await self._call("GET", self._url(kind, namespace), params=parameters)
-            items += page["items"]
+            items += page["items"] or []
             if not page["metadata"].get("continue"):
                 return items, int(page["metadata"]["resourceVersion"])
             parameters["continue"] = page["metadata"]["continue"]
@@ -102,7 +102,7 @@ class Client:
             async with self._http.request(method, url, **arguments) as answer:
                 text = await answer.text()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise KubernetesUnavailable(f"{method} {url}: {error!r}") from error
+            raise KubernetesUnavailable(f"{method} {url}: {str(error) or type(error).__name__}") from error
         if answer.status < 400:
             content: Manifest = json.loads(text)
             return content

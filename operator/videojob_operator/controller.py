@@ -81,7 +81,6 @@ class Controller:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._client.close()
 
     async def _work(self) -> None:
         while True:
