@@ -5,6 +5,7 @@ status is a courtesy until the end; the commit of the result is not.
 """
 
 import logging
+import os
 from collections.abc import Mapping
 
 from videojob.exits import ExitCode
@@ -109,6 +110,8 @@ def _render(settings: Settings, reporter: Reporter, interruption: Interruption) 
     from videojob_renderer.upload import Destination, Uploader  # noqa: PLC0415 - after the first status is on its way
 
     uploader = Uploader(Destination.of(settings))  # before torch, whose import takes seconds: a wrong setting is told
+    # Idle threads of torch are to sleep: spinning, they doubled the CPU seconds of a decode on shared cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from videojob_renderer.render import render  # noqa: PLC0415
 
     artifacts = render(settings.request, uploader, reporter, interruption)

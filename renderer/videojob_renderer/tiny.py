@@ -29,7 +29,7 @@ TINY_FAMILIES = (Family.COGVIDEOX_2B, Family.COGVIDEOX_5B, Family.COGVIDEOX_1_5)
 _TEXT_TOKENS = 226
 _TEXT_WIDTH = 32
 _LATENT_CHANNELS = 16
-_SAMPLE_HEIGHT, _SAMPLE_WIDTH, _SAMPLE_FRAMES = 20, 32, 49  # latents of 160x256 pixels; 49 frames
+_SAMPLE_HEIGHT, _SAMPLE_WIDTH, _SAMPLE_FRAMES = 16, 24, 49  # latents of 128x192 pixels; 49 frames
 
 
 def make_tiny(folder: Path, family: Family) -> None:
@@ -111,7 +111,7 @@ def _transformer(family: Family) -> CogVideoXTransformer3DModel:
 
 def _vae(family: Family) -> AutoencoderKLCogVideoX:
     return AutoencoderKLCogVideoX(
-        block_out_channels=(8, 8, 8, 8),
+        block_out_channels=(4, 4, 4, 4),  # twice as quick to decode on a CPU as 8
         norm_num_groups=2,
         layers_per_block=1,
         latent_channels=_LATENT_CHANNELS,

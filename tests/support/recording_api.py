@@ -67,7 +67,7 @@ class RecordingApi:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_PATCH(self) -> None:  # noqa: N802 - the name http.server asks for
+            def do_PATCH(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 api.requests.append({"path": self.path, "headers": dict(self.headers), "body": body})
                 code = api.answers.pop(0) if api.answers else 200

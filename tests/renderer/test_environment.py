@@ -1,0 +1,100 @@
+"""A wrong environment is told in one sentence, without values, and before torch is imported."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from renderer_process import RendererProcess, environment
+
+from videojob.resolve import ResolvedRequest
+from videojob_renderer.environment import read_settings, termination_log
+from videojob_renderer.errors import InvalidEnvironment, InvalidRequest
+
+Make = Callable[..., ResolvedRequest]
+
+
+@pytest.fixture
+def environ(make_request: Make) -> dict[str, str]:
+    return environment(make_request(), api_port=6443, token_dir=Path("/token"), storage={})
+
+
+def test_what_the_operator_sets_is_read(environ: dict[str, str], make_request: Make) -> None:
+    settings = read_settings(environ | {"VIDEOJOB_S3_PREFIX": "renders", "VIDEOJOB_IMAGE": "videojob-renderer:0.1.0"})
+    assert settings.request == make_request()
+    assert settings.api_server == "https://127.0.0.1:6443"
+    assert (settings.name, settings.namespace, settings.pod_name) == ("squirrel", "studio", "squirrel-x7k2p")
+    assert (settings.bucket, settings.prefix, settings.image) == ("videos", "renders", "videojob-renderer:0.1.0")
+    assert "squirrel riding" not in repr(settings)
+
+
+def test_an_ipv6_api_server_gets_its_brackets(environ: dict[str, str]) -> None:
+    assert read_settings(environ | {"KUBERNETES_SERVICE_HOST": "fd00::1"}).api_server == "https://[fd00::1]:6443"
+
+
+def test_all_missing_variables_are_named(environ: dict[str, str]) -> None:
+    del environ["VIDEOJOB_UID"]
+    environ["VIDEOJOB_S3_BUCKET"] = ""
+    with pytest.raises(InvalidEnvironment, match=r"lacks VIDEOJOB_UID, VIDEOJOB_S3_BUCKET$"):
+        read_settings(environ)
+
+
+def test_a_request_that_is_no_json_is_refused(environ: dict[str, str]) -> None:
+    with pytest.raises(InvalidRequest, match="not JSON"):
+        read_settings(environ | {"VIDEOJOB_REQUEST": "{prompt"})
+
+
+def test_a_wrong_request_is_told_by_its_fields_without_its_values(environ: dict[str, str]) -> None:
+    request = json.loads(environ["VIDEOJOB_REQUEST"]) | {"steps": "my secret prompt", "colour": "my secret prompt"}
+    with pytest.raises(InvalidRequest) as refused:
+        read_settings(environ | {"VIDEOJOB_REQUEST": json.dumps(request)})
+    assert "steps" in refused.value.message
+    assert "colour is not a known field" in refused.value.message
+    assert "secret" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"num_frames": 10}, "numFrames must be 8k"),
+        ({"num_frames": 25, "family": "1.5"}, "numFrames must be 16k"),
+        ({"width": 72}, "width must be a multiple of 16"),
+        ({"height": 0}, "height must be a multiple of 16"),
+        ({"fps": 0}, "fps must be at least 1"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"guidance_scale": -1}, "guidanceScale must be at least 0"),
+        ({"seed": 2**63}, "seed must be from 0"),
+        ({"prompt": "  "}, "prompt must not be blank"),
+        ({"dtype": "int8"}, "dtype must be"),
+        ({"family": "5b-i2v", "image": "s3://x/y.png"}, "does not do image-to-video"),
+    ],
+)
+def test_a_request_that_cannot_be_rendered_is_refused(
+    environ: dict[str, str], make_request: Make, change: dict[str, object], sentence: str
+) -> None:
+    text = make_request(**change).model_dump_json(by_alias=True)
+    with pytest.raises(InvalidRequest, match=sentence):
+        read_settings(environ | {"VIDEOJOB_REQUEST": text})
+
+
+def test_the_last_words_have_a_place_even_without_an_environment() -> None:
+    assert termination_log({}) == Path("/dev/termination-log")
+
+
+def test_the_process_ends_with_64_and_says_why(tmp_path: Path, environ: dict[str, str]) -> None:
+    del environ["VIDEOJOB_POD_NAME"]
+    renderer = RendererProcess(tmp_path, environ)
+    assert renderer.wait() == 64
+    assert renderer.last_words == {
+        "reason": "InvalidRequest",
+        "message": "the renderer's environment lacks VIDEOJOB_POD_NAME",
+    }
+    assert renderer.lines[-1]["exit_code"] == 64
+
+
+def test_a_wrong_environment_is_told_without_importing_torch(tmp_path: Path, environ: dict[str, str]) -> None:
+    poison = tmp_path / "poison"
+    poison.mkdir()
+    (poison / "torch.py").write_text("raise AssertionError('torch was imported')")
+    environ["VIDEOJOB_REQUEST"] = "{}"
+    assert RendererProcess(tmp_path, environ | {"PYTHONPATH": str(poison)}).wait() == 64
