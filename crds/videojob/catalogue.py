@@ -3,16 +3,15 @@
 Configuration of the administrator (chart values), mounted as JSON into operator and API.
 """
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, TypeAdapter, model_validator
 
 from videojob.base import Manifest
-from videojob.errors import ConfigurationError, violations
 from videojob.families import FAMILY_DEFAULTS, IMAGE_MODEL_SUFFIX, LONG_MODEL_PREFIX, Family
 from videojob.request import ModelName, Side
+from videojob.settings_file import read_settings_file
 
 Size = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{1,3}x[1-9][0-9]{1,3}$")]
 
@@ -81,13 +80,4 @@ class Catalogue(Manifest):
         Raises:
             ConfigurationError: the file is missing, is not JSON or breaks a rule; the text names file and field.
         """
-        try:
-            return cls.model_validate(json.loads(path.read_text()))
-        except OSError as error:
-            raise ConfigurationError(f"model catalogue {path}: {error.strerror}") from error
-        except json.JSONDecodeError as error:
-            raise ConfigurationError(f"model catalogue {path}: not JSON: {error}") from error
-        except ValidationError as error:
-            first = violations(error)[0]
-            where = f"{first.field} " if first.field else ""
-            raise ConfigurationError(f"model catalogue {path}: {where}{first.message}") from error
+        return read_settings_file(path, TypeAdapter(cls), "model catalogue")

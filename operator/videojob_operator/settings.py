@@ -1,17 +1,17 @@
 """The settings of the operator: environment variables, and two JSON files that the administrator owns."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from videojob import environment
 from videojob.base import Manifest
 from videojob.catalogue import Catalogue
-from videojob.errors import ConfigurationError, violations
+from videojob.errors import ConfigurationError
+from videojob.settings_file import read_settings_file
 
 NAMESPACES = "VIDEOJOB_NAMESPACES"
 RENDERER_IMAGE = "VIDEOJOB_RENDERER_IMAGE"
@@ -89,15 +89,7 @@ def read_profiles(path: Path) -> dict[str, Profile]:
     Raises:
         ConfigurationError: the file is missing, is not JSON or breaks a rule; the text names file and field.
     """
-    try:
-        return TypeAdapter(dict[str, Profile]).validate_python(json.loads(path.read_text()))
-    except OSError as error:
-        raise ConfigurationError(f"profiles {path}: {error.strerror}") from error
-    except json.JSONDecodeError as error:
-        raise ConfigurationError(f"profiles {path}: not JSON: {error}") from error
-    except ValidationError as error:
-        first = violations(error)[0]
-        raise ConfigurationError(f"profiles {path}: {first.field} {first.message}") from error
+    return read_settings_file(path, TypeAdapter(dict[str, Profile]), "profiles")
 
 
 def _required(env: Mapping[str, str], name: str) -> str:
