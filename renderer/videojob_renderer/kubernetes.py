@@ -1,7 +1,9 @@
 """The renderer's one door to the Kubernetes API: merge patches of the status of its own VideoJob.
 
-The pod's bound token is read again for every request, because the kubelet rewrites it. The answer to a patch holds
-the whole VideoJob, prompt included, so it is never logged.
+The pod's bound token is read again for every request, because the kubelet rewrites it. A uid in the patch would be no
+guard, because for a status the API server overlooks it (seen on 1.36): so we look at the uid of the answer, and a pod
+whose VideoJob was deleted and made anew ends after one stray write, which names that pod. The answer holds the whole
+VideoJob, prompt included, and is never logged.
 """
 
 import ssl
@@ -11,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from videojob.resource import API_VERSION, GROUP, KIND, PLURAL, VERSION
+from videojob.resource import GROUP, PLURAL, VERSION
 from videojob_renderer.environment import Settings
 from videojob_renderer.errors import StatusUnavailable
 
@@ -41,8 +43,8 @@ class StatusClient:
 
     def __init__(self, settings: Settings) -> None:
         path = f"/apis/{GROUP}/{VERSION}/namespaces/{settings.namespace}/{PLURAL}/{settings.name}/status"
-        self._identity = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"uid": settings.uid}}
         self._path = path
+        self._uid = settings.uid
         self._token_file = settings.token_dir / "token"
         # Inside a pod the API server is reached directly, whatever HTTPS_PROXY says.
         self._http = httpx.Client(
@@ -60,15 +62,20 @@ class StatusClient:
             StatusUnavailable: no other try will help: the VideoJob is gone or another one, or the patch is wrong.
         """
         try:
-            answer = self._http.patch(self._path, json=self._identity | {"status": status}, headers=self._headers())
+            answer = self._http.patch(self._path, json={"status": status}, headers=self._headers())
         except (httpx.HTTPError, OSError) as error:
             raise ApiServerAway(f"{type(error).__name__}: {error}") from error
         if answer.is_success:
+            self._hold_own(answer.json())
             return
         message = f"the API server answered {answer.status_code} to the status: {_message_of(answer)}"
-        if _is_of_another_job(answer) or not (answer.is_server_error or answer.status_code in _WORTH_ANOTHER_TRY):
+        if not (answer.is_server_error or answer.status_code in _WORTH_ANOTHER_TRY):
             raise StatusUnavailable(message)
         raise ApiServerAway(message)
+
+    def _hold_own(self, videojob: dict[str, Any]) -> None:
+        if videojob["metadata"]["uid"] != self._uid:
+            raise StatusUnavailable("the VideoJob of this pod was deleted, and another one has its name now")
 
     def _headers(self) -> dict[str, str]:
         token = self._token_file.read_text().strip()
@@ -80,11 +87,6 @@ def _trust(ca_file: Path) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca_file)
     except OSError as error:
         raise StatusUnavailable(f"cannot read the cluster's CA certificate {ca_file}: {error}") from error
-
-
-def _is_of_another_job(answer: httpx.Response) -> bool:
-    """Tell a VideoJob that was deleted and made anew from a write at the same time: both are a conflict."""
-    return answer.status_code == HTTPStatus.CONFLICT and "UID" in _message_of(answer)
 
 
 def _message_of(answer: httpx.Response) -> str:

@@ -39,14 +39,14 @@ class Gate:
         self.sent.append(status)
 
 
-def test_a_patch_carries_the_uid_and_the_token_of_the_moment(api: RecordingApi, client: StatusClient) -> None:
+def test_a_patch_carries_the_token_of_the_moment(api: RecordingApi, client: StatusClient) -> None:
     client.patch({"progress": {"percent": 1}})
     (api.token_dir / "token").write_text("second-token\n")
     client.patch({"progress": {"percent": 2}})
     first, second = api.requests
     assert first["path"] == "/apis/videojob.dev/v1alpha1/namespaces/studio/videojobs/squirrel/status"
     assert first["headers"]["Content-Type"] == "application/merge-patch+json"
-    assert first["body"]["metadata"] == {"uid": "4b5e1a70-0000-4000-8000-000000000001"}
+    assert first["body"] == {"status": {"progress": {"percent": 1}}}
     assert first["headers"]["Authorization"] == "Bearer first-token"
     assert second["headers"]["Authorization"] == "Bearer second-token"
 
@@ -66,9 +66,8 @@ def test_what_no_other_try_mends_is_told_as_refused(api: RecordingApi, client: S
 
 
 def test_a_recreated_videojob_is_no_matter_of_patience(api: RecordingApi, client: StatusClient) -> None:
-    api.answers = [409]
-    api.message = "Precondition failed: UID in precondition"
-    with pytest.raises(StatusUnavailable):
+    api.uid = "4b5e1a70-0000-4000-8000-000000000002"
+    with pytest.raises(StatusUnavailable, match="another one has its name"):
         client.patch({})
 
 

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
+from renderer_process import UID
+
 from videojob_local.pki import SERVER, Authority
 
 
@@ -19,12 +21,15 @@ class RecordingApi:
     Attributes:
         requests: path, headers and body of every patch, in order, refused ones included.
         answers: status codes of the next answers; afterwards 200. 0 breaks the connection.
+        message: what a refusal says.
+        uid: of the VideoJob in the answers.
     """
 
     def __init__(self, folder: Path) -> None:
         self.requests: list[dict[str, Any]] = []
         self.answers: list[int] = []
         self.message = "told by the test"
+        self.uid = UID
         self.token_dir = folder / "token"
         self.token_dir.mkdir(parents=True)
         authority = Authority(folder / "pki", "ca")
@@ -74,7 +79,7 @@ class RecordingApi:
                 if code == 0:
                     self.close_connection = True
                     return
-                text = json.dumps({"message": api.message, "spec": {"request": {"prompt": "the whole object"}}})
+                text = json.dumps({"message": api.message, "metadata": {"uid": api.uid}})
                 self.send_response(code)
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()

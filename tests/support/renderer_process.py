@@ -11,6 +11,8 @@ from typing import Any
 
 from videojob.resolve import ResolvedRequest
 
+UID = "4b5e1a70-0000-4000-8000-000000000001"
+
 
 class RendererProcess:
     """One run of the renderer.
@@ -86,7 +88,7 @@ def environment(
     return {
         "VIDEOJOB_NAME": "squirrel",
         "VIDEOJOB_NAMESPACE": "studio",
-        "VIDEOJOB_UID": "4b5e1a70-0000-4000-8000-000000000001",
+        "VIDEOJOB_UID": UID,
         "VIDEOJOB_POD_NAME": "squirrel-x7k2p",
         "VIDEOJOB_REQUEST": request.model_dump_json(by_alias=True),
         "VIDEOJOB_TOKEN_DIR": str(token_dir),
