@@ -38,7 +38,7 @@ _VERSION_FLAGS = " ".join(
 
 _VERSION_SECONDS = 20
 NEEDED_GIB = 6
-EXPECTED_MINUTES = 5
+EXPECTED = "5 to 10 minutes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ def _progress(what: str, began: float) -> Iterator[None]:
     def tell() -> None:
         while True:
             minutes, seconds = divmod(int(time.monotonic() - began), 60)
-            text = f"{what}: {minutes}:{seconds:02} of about {EXPECTED_MINUTES}:00 min, once on this machine"
+            text = f"{what}, {minutes}:{seconds:02} so far (the whole takes {EXPECTED}, once on this machine)"
             ending = "\r" if sys.stderr.isatty() else "\n"
             print(text, end=ending, file=sys.stderr, flush=True)
             if done.wait(1 if sys.stderr.isatty() else 60):

@@ -12,7 +12,7 @@ from typing import Any
 
 from videojob_local.binaries import Binaries
 from videojob_local.errors import PartFailed, UnknownDefaultModel
-from videojob_local.paths import CHART
+from videojob_local.paths import CHART, huggingface_home
 from videojob_local.ports import free_port
 from videojob_local.s3 import Storage
 from videojob_local.tiny_models import FAMILIES
@@ -67,11 +67,6 @@ def local_values(storage: Storage, *, api_port: int, tiny_models: dict[str, Path
             "resources": {"requests": {"cpu": "50m"}},
         },
     }
-
-
-def huggingface_home() -> Path:
-    """Return the folder in which the hub's client keeps what it downloads."""
-    return Path(os.environ.get("HF_HOME") or Path.home() / ".cache/huggingface")
 
 
 def tiny_name(family: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from videojob_local.control_plane import LOG_CLIENT, ControlPlane
 from videojob_local.node.state import StateFolder
+from videojob_local.paths import host_folders
 from videojob_local.ports import free_port
 from videojob_local.processes import Part, Processes
 
@@ -58,6 +59,7 @@ class ProcessNode:
             f"--images={json.dumps(self._images)}",
             f"--port={free_port()}",
             f"--log-client={LOG_CLIENT}",
+            *(f"--host-folder={folder}" for folder in host_folders()),
         ]
         if self._gpus is not None:
             command.append(f"--gpus={self._gpus}")

@@ -23,7 +23,13 @@ COMMAND = [sys.executable, "-m", "videojob_local"]
 @pytest.fixture(scope="module")
 def environment(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("commands")
-    return dict(os.environ, VIDEOJOB_STACK_DIR=str(folder / "stack"), PORT=str(free_port()))
+    # A cache below /tmp, which to most pods is a folder of their own: the models in it must be found all the same.
+    cache = folder / "cache/videojob"
+    cache.mkdir(parents=True)
+    (cache / "control-plane").symlink_to(binaries.folder.parent)
+    return dict(
+        os.environ, VIDEOJOB_STACK_DIR=str(folder / "stack"), PORT=str(free_port()), XDG_CACHE_HOME=str(cache.parent)
+    )
 
 
 def run(environment: dict[str, str], *arguments: str) -> str:

@@ -36,7 +36,15 @@ def parse(arguments: list[str] | None = None) -> NodeConfig:
     cli.add_argument("--log-client", default="kube-apiserver-kubelet-client", help="common name that may read logs")
     cli.add_argument("--token-refresh", default=0.8, type=float, help="part of a token's lifetime until it is renewed")
     cli.add_argument("--shutdown-grace-seconds", default=30, type=float, help="the longest a Pod may take on shutdown")
-    return NodeConfig(**vars(cli.parse_args(arguments)))
+    cli.add_argument(
+        "--host-folder",
+        dest="host_folders",
+        action="append",
+        default=[],
+        help="a folder that Pods know by its real path, even below a mountPath; may be repeated",
+    )
+    options = vars(cli.parse_args(arguments))
+    return NodeConfig(**options | {"host_folders": tuple(options["host_folders"])})
 
 
 def _images(text: str) -> dict[str, tuple[str, ...]]:

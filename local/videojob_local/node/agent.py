@@ -56,6 +56,7 @@ class Agent:
             inherited=inherited(os.environ),
             volumes=Volumes(sources, tokens, config.address, machine.capacity),
             environment=EnvironmentResolver(sources, config.address, machine.capacity),
+            host_folders=config.host_folders,
         )
         self._runner = PodRunner(gpus, GpuPool(gpus), state, builder, self._publisher, self._events, config.address)
         self._runs: dict[str, PodRun] = {}

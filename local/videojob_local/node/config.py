@@ -19,11 +19,15 @@ class NodeConfig:
         port: HTTPS port of the log server.
         state: folder of the Pods' files; one agent at a time.
         images: image pattern (as in a shell) → command line that stands for the image's entry point; the first match
-        counts. labels: more labels of the Node. cpus: CPUs in the node's capacity; None = those of the machine. gpus:
-        GPUs in the node's capacity; None = those of the machine, or one pretended GPU where it has none. log_client:
-        common name of the only client certificate that may read logs. token_refresh: part of a token's lifetime after
-        which it is renewed. shutdown_grace_seconds: the longest any Pod may take to end when the node itself is told to
-        end.
+            counts.
+        labels: more labels of the Node.
+        cpus: CPUs in the node's capacity; None = those of the machine.
+        gpus: GPUs in the node's capacity; None = those of the machine, or one pretended GPU where it has none.
+        log_client: common name of the only client certificate that may read logs.
+        token_refresh: part of a token's lifetime after which it is renewed.
+        shutdown_grace_seconds: the longest any Pod may take to end when the node itself is told to end.
+        host_folders: folders of this machine that Pods know by their real paths, such as a cache of models; a path in
+            one of them stays as it is, even where it lies below a mountPath such as /tmp.
     """
 
     server: str
@@ -41,3 +45,4 @@ class NodeConfig:
     log_client: str
     token_refresh: float
     shutdown_grace_seconds: float
+    host_folders: tuple[str, ...] = ()

@@ -32,12 +32,15 @@ class ContainerBuilder:
         inherited: Mapping[str, str],
         volumes: Volumes,
         environment: EnvironmentResolver,
+        *,
+        host_folders: tuple[str, ...] = (),
     ) -> None:
         self._server = server
         self._images = images
         self._inherited = inherited
         self._volumes = volumes
         self._environment = environment
+        self._host_folders = host_folders
 
     async def build(self, run: PodRun, container: Manifest, gpu_environment: Mapping[str, str]) -> Command:
         """Return the command of one container.
@@ -61,12 +64,14 @@ class ContainerBuilder:
             if error.status not in _LATER:
                 raise
             raise NotReadyYet("CreateContainerConfigError", error.message) from error
-        argv = [*(container.get("command") or prefix), *container.get("args", [])]
-        if not argv:
+        # The entry point is a command of this machine: its paths are real already.
+        given = [*container.get("command", []), *container.get("args", [])]
+        words = tuple(expand(rewriter.text(word), environment) for word in given)
+        words = words if container.get("command") else (*prefix, *words)
+        if not words:
             raise NotReadyYet(
                 "CreateContainerError", f"image {container['image']} has no command, and the Pod gives none"
             )
-        words = tuple(expand(rewriter.text(word), environment) for word in argv)
         folder = _working_folder(rewriter.text(container.get("workingDir", "")), work)
         return Command(words, environment, folder, message_file)
 
@@ -78,8 +83,9 @@ class ContainerBuilder:
         raise NotReadyYet("ErrImagePull", f"no command stands for image {image} on this process node (known: {known})")
 
     async def _mounts(self, run: PodRun, container: Manifest, message_file: Path) -> dict[str, str]:
-        """Real paths by mountPath."""
-        mounts = {container.get("terminationMessagePath", _DEFAULT_MESSAGE_PATH): str(message_file)}
+        """Real paths by mountPath; the folders of the machine that Pods may know stand for themselves."""
+        mounts = {folder: folder for folder in self._host_folders}
+        mounts[container.get("terminationMessagePath", _DEFAULT_MESSAGE_PATH)] = str(message_file)
         volumes = {volume["name"]: volume for volume in run.spec.get("volumes", [])}
         for mount in container.get("volumeMounts", []):
             root = await self._volumes.path(run, volumes[mount["name"]])

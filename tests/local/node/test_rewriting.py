@@ -72,3 +72,10 @@ def test_escapes_in_json_stay_as_they_are(rewriter: PathRewriter) -> None:
 
 def test_what_only_looks_like_json_is_text(rewriter: PathRewriter) -> None:
     assert rewriter.value("[ -d /tmp ]") == "[ -d /pod/tmp ]"
+
+
+def test_a_folder_of_the_machine_below_a_mount_path_stays() -> None:
+    rewriter = PathRewriter(MOUNTS | {"/tmp/home/cache": "/tmp/home/cache"})
+    assert rewriter.text("--models=/tmp/home/cache/2b") == "--models=/tmp/home/cache/2b"
+    assert rewriter.text("/tmp/home/cached") == "/pod/tmp/home/cached"
+    assert rewriter.value('{"source":"/tmp/home/cache/2b"}') == '{"source":"/tmp/home/cache/2b"}'
