@@ -64,7 +64,7 @@ class Storage:
             s3={"addressing_style": "path" if endpoint else "auto"},
         )
         try:
-            self._s3: S3Client = boto3.client("s3", endpoint_url=endpoint, config=options)
+            self._s3: S3Client = boto3.Session().client("s3", endpoint_url=endpoint, config=options)
         except (BotoCoreError, ValueError) as error:
             raise ConfigurationError(f"S3: {error}") from error
 

@@ -23,7 +23,7 @@ def classify(error: BaseException, stage: Stage) -> RendererError:
     if isinstance(error, RendererError):
         return error
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return DiskFull("there is no space left on this node for the video")
+        return DiskFull(f"there is no space left on this node in stage {stage}")
     text = str(error)
     if _is_out_of_gpu_memory(error):
         asked = _TRIED_TO_ALLOCATE.search(text)

@@ -7,32 +7,23 @@ on every core we may use; that is for the tiny model.
 # The functions of diffusers and transformers carry no types.
 # mypy: disable-error-code="no-untyped-call"
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import httpx
 import torch
 from diffusers import CogVideoXPipeline
 from diffusers.utils import logging as diffusers_logging
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
 from transformers.utils import logging as transformers_logging
 
+from videojob.families import Family
 from videojob.resolve import ResolvedRequest
 from videojob_renderer import telemetry
 from videojob_renderer.cores import available_cores
 from videojob_renderer.errors import GpuFault, WeightsUnavailable
+from videojob_renderer.hub import download
 from videojob_renderer.stock import StockPipeline
-from videojob_renderer.weights import first_fault
+from videojob_renderer.weights import first_fault, first_missing_tensor, has_vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +51,11 @@ def load(request: ResolvedRequest) -> LoadedPipeline:
     device = choose_device()
     dtype: torch.dtype = torch.float32 if device.type == "cpu" else getattr(torch, request.dtype)
     is_folder = Path(request.source).is_absolute()
-    folder = Path(request.source) if is_folder else _download(request.source, request.revision)
+    folder = Path(request.source) if is_folder else download(request.source, request.revision)
     if not folder.is_dir():
         raise WeightsUnavailable(f"the model folder {folder} does not exist on this node")
     pipeline = _from_pretrained(folder, dtype, device)
+    _hold_whole(pipeline, folder, request)
     return LoadedPipeline(pipeline, device, dtype, revision=None if is_folder else folder.name)
 
 
@@ -100,34 +92,34 @@ def _from_pretrained(folder: Path, dtype: torch.dtype, device: torch.device) -> 
     return pipeline
 
 
-def _download(repository: str, revision: str | None) -> Path:
-    """Return the folder of a hub repository's snapshot, fetching what the cache lacks."""
-    with _hub_errors(repository, revision):
-        return Path(CogVideoXPipeline.download(repository, revision=revision))
+def _hold_whole(pipeline: StockPipeline, folder: Path, request: ResolvedRequest) -> None:
+    """Hold what the libraries let pass, at most with a warning, and which then renders noise or fails late."""
+    family = _family_of(pipeline.transformer.config)
+    if family is not request.family:
+        raise WeightsUnavailable(
+            f"the model in {folder} is of family {family}, but {request.model} is said to be of {request.family}"
+        )
+    if not has_vocabulary(folder / "tokenizer"):
+        raise WeightsUnavailable(f"the model lacks a vocabulary in {folder / 'tokenizer'}")
+    for name, module in (("transformer", pipeline.transformer), ("vae", pipeline.vae)):
+        if missing := first_missing_tensor(folder / name, module.state_dict()):
+            raise WeightsUnavailable(f"the weights in {folder / name} lack the tensor {missing}")
 
 
-@contextmanager
-def _hub_errors(repository: str, revision: str | None) -> Iterator[None]:
-    named = f"{repository} at revision {revision}" if revision else repository
-    try:
-        yield
-    except HFValidationError as error:
-        raise WeightsUnavailable(f"{repository} is neither an absolute path nor a hub repository") from error
-    except GatedRepoError as error:
-        raise WeightsUnavailable(f"{named} is gated: accept its licence on the hub and set HF_TOKEN") from error
-    except RepositoryNotFoundError as error:
-        raise WeightsUnavailable(f"the hub has no repository {repository}, or HF_TOKEN may not read it") from error
-    except RevisionNotFoundError as error:
-        raise WeightsUnavailable(f"the hub's repository {repository} has no revision {revision}") from error
-    except (OfflineModeIsEnabled, LocalEntryNotFoundError) as error:
-        raise WeightsUnavailable(f"{named} is not in the cache (HF_HOME), and the hub cannot be reached") from error
-    except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
-        raise WeightsUnavailable(f"{named} cannot be downloaded from the hub: {type(error).__name__}") from error
+def _family_of(config: Any) -> Family:
+    """Say which family a transformer's configuration is of."""
+    takes_image = config.in_channels > config.out_channels
+    if config.patch_size_t is not None:
+        return Family.COGVIDEOX_1_5_I2V if takes_image else Family.COGVIDEOX_1_5
+    if config.use_rotary_positional_embeddings:
+        return Family.COGVIDEOX_5B_I2V if takes_image else Family.COGVIDEOX_5B
+    return Family.COGVIDEOX_2B
 
 
 def _quieten() -> None:
-    """Keep the libraries from drawing progress bars, and from quoting prompts in warnings."""
-    diffusers_logging.disable_progress_bar()
-    diffusers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
+    """Keep the libraries from progress bars, from warnings that quote prompts, and from log handlers of their own."""
+    for library in (diffusers_logging, transformers_logging):
+        library.disable_progress_bar()
+        library.set_verbosity_error()
+        library.disable_default_handler()
+        library.enable_propagation()

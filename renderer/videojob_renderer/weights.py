@@ -1,6 +1,11 @@
-"""Finds what is wrong with a model folder that would not load, because the libraries seldom name the file."""
+"""Finds what is wrong with a model folder, because the libraries seldom name the file.
+
+Some faults they do not even see: a tokenizer without a vocabulary knows no word, and tensors that no file holds get
+random numbers.
+"""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -22,6 +27,20 @@ def first_fault(folder: Path) -> str | None:
         if fault := _fault_of_component(folder / name):
             return fault
     return None
+
+
+def has_vocabulary(tokenizer: Path) -> bool:
+    """Tell whether the folder of a tokenizer holds the words it knows, in either of T5's file formats."""
+    return any((tokenizer / name).is_file() for name in ("spiece.model", "tokenizer.json"))
+
+
+def first_missing_tensor(folder: Path, names: Iterable[str]) -> str | None:
+    """Return the first of the tensors that no file of the folder holds."""
+    stored: set[str] = set()
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, framework="np") as opened:
+            stored.update(opened.keys())
+    return next((name for name in names if stored and name not in stored), None)
 
 
 def _components(index: Path) -> list[str]:

@@ -1,0 +1,151 @@
+"""Uploads to a real S3 server: what arrives, what is refused at once, and what is tried again."""
+
+import base64
+import hashlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from types_boto3_s3 import S3Client
+
+from videojob_local.s3 import Storage
+from videojob_renderer.errors import StorageUnavailable
+from videojob_renderer.upload import Destination, Uploader
+
+URI = "s3://videos/renders/studio/uid-1/squirrel-x7k2p/video.mp4"
+DESTINATION = Destination("videos", "renders", "studio", "uid-1", "squirrel-x7k2p")
+
+SetVariables = Callable[[dict[str, str]], None]
+
+
+class UnsteadyStorage:
+    """An S3 server that fails as told, and then takes what it is given; 0 breaks the connection."""
+
+    def __init__(self, failures: list[int]) -> None:
+        self.bodies: list[bytes] = []
+        self._failures = failures
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def _handler(storage: Self) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - `self` is the handler's
+        class Handler(BaseHTTPRequestHandler):
+            def do_PUT(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                code = storage._failures.pop(0) if storage._failures else 200
+                if code == 0:
+                    return
+                if code == 200:
+                    storage.bodies.append(body)
+                self.send_response(code)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        return Handler
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SetVariables:
+    """Set boto3's variables; nothing else of this machine speaks to it."""
+
+    def set_variables(values: dict[str, str]) -> None:
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+
+    return set_variables
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    file = tmp_path / "video.mp4"
+    file.write_bytes(b"frames" * 1000)
+    return file
+
+
+@pytest.fixture
+def free_port() -> Iterator[int]:
+    """A port of loopback that is ours and refuses connections."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+def test_a_file_arrives_whole_under_the_key_of_its_attempt(
+    variables: SetVariables, storage: Storage, stored: S3Client, video: Path
+) -> None:
+    variables(storage.environment())
+    artifact = Uploader(DESTINATION).upload(video, "video/mp4")
+    assert artifact.uri == URI
+    assert artifact.bytes == 6000
+    assert artifact.sha256 == hashlib.sha256(video.read_bytes()).hexdigest()
+    answer = stored.get_object(
+        Bucket="videos", Key="renders/studio/uid-1/squirrel-x7k2p/video.mp4", ChecksumMode="ENABLED"
+    )
+    assert answer["Body"].read() == video.read_bytes()
+    assert answer["ContentType"] == artifact.content_type == "video/mp4"
+    if "ChecksumSHA256" in answer:  # not every S3 server gives it back
+        assert answer["ChecksumSHA256"] == base64.b64encode(bytes.fromhex(artifact.sha256)).decode()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"AWS_SECRET_ACCESS_KEY": "wrong"}, "SignatureDoesNotMatch"),
+        ({"AWS_ACCESS_KEY_ID": "nobody"}, "InvalidAccessKeyId"),
+    ],
+)
+def test_a_refusal_is_told_at_once(
+    variables: SetVariables, storage: Storage, video: Path, change: dict[str, str], words: str
+) -> None:
+    variables(storage.environment() | change)
+    uploader = Uploader(DESTINATION, patience_seconds=3600)
+    with pytest.raises(StorageUnavailable, match=f"S3 refused {URI}: .*{words}"):
+        uploader.upload(video, "video/mp4")
+
+
+def test_missing_keys_are_told_at_once(variables: SetVariables, storage: Storage, video: Path) -> None:
+    variables(storage.environment() | {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""})
+    with pytest.raises(StorageUnavailable, match=r"S3 cannot be used: .*credentials"):
+        Uploader(DESTINATION, patience_seconds=3600).upload(video, "video/mp4")
+
+
+def test_an_endpoint_that_is_no_url_is_told(variables: SetVariables, storage: Storage) -> None:
+    variables(storage.environment() | {"AWS_ENDPOINT_URL_S3": "storage"})
+    with pytest.raises(StorageUnavailable, match="S3 cannot be used: Invalid endpoint: storage"):
+        Uploader(DESTINATION)
+
+
+def test_patience_with_a_storage_that_is_away_ends(
+    variables: SetVariables, storage: Storage, video: Path, free_port: int
+) -> None:
+    variables(storage.environment() | {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{free_port}"})
+    with pytest.raises(StorageUnavailable, match=r"S3 did not take video.mp4 in 1 s: Could not connect"):
+        Uploader(DESTINATION, patience_seconds=1).upload(video, "video/mp4")
+
+
+def test_a_storage_that_comes_back_gets_the_file(variables: SetVariables, storage: Storage, video: Path) -> None:
+    with UnsteadyStorage([503, 0, 0, 500]) as unsteady:
+        variables(storage.environment() | {"AWS_ENDPOINT_URL_S3": unsteady.endpoint})
+        Uploader(DESTINATION, patience_seconds=60).upload(video, "video/mp4")
+    assert unsteady.bodies == [video.read_bytes()]
