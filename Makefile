@@ -68,6 +68,10 @@ crds: setup ## Write crds/videojobs.yaml and the chart's copy from the models
 docs: setup ## Write docs/reasons.md from the catalogue of reasons
 	@$(PYTHON_BIN) scripts/reasons_page.py
 
+.PHONY: golden
+golden: setup ## Write what the chart renders to into tests/chart/golden
+	@$(PYTHON_BIN) scripts/golden_renders.py
+
 .PHONY: lock
 lock: setup ## Lock the dependencies again and export the images' requirement files
 	@$(UV) lock

@@ -4,12 +4,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from scripts import golden_renders
 from tests.chart.rendering import Helm, Render, Rendered
 
-GOLDEN = {
-    "default": ("--set=crds.enabled=false",),
-    "full": ("--values=charts/videojob/ci/full-values.yaml",),
-}
+from videojob_local.binaries import Binaries
 
 
 @pytest.mark.parametrize("arguments", [(), ("--values=charts/videojob/ci/full-values.yaml",)])
@@ -18,15 +16,17 @@ def test_helm_lint_is_content(helm: Helm, arguments: tuple[str, ...]) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("name", GOLDEN)
-def test_it_renders_to_the_golden_manifests(helm: Helm, root: Path, name: str) -> None:
-    """To accept a change: run the command of the message and read the difference."""
-    command = ("template", "videojob", "charts/videojob", "--namespace=videojob", *GOLDEN[name])
-    golden = root / f"tests/chart/golden/{name}.yaml"
-    result = helm(*command)
-    assert list(yaml.safe_load_all(result.stdout)) == list(yaml.safe_load_all(golden.read_text())), (
-        f"helm {' '.join(command)} > {golden.relative_to(root)}"
+@pytest.mark.parametrize("name", golden_renders.CASES)
+def test_it_renders_to_the_golden_manifests(binaries: Binaries, name: str) -> None:
+    rendered = golden_renders.render(name, str(binaries["helm"]))
+    golden = (golden_renders.GOLDEN / f"{name}.yaml").read_text()
+    assert list(yaml.safe_load_all(rendered)) == list(yaml.safe_load_all(golden)), (
+        "to accept the change: `make golden`, and read the difference"
     )
+
+
+def test_there_is_no_golden_file_that_nothing_renders_to() -> None:
+    assert {path.stem for path in golden_renders.GOLDEN.glob("*.yaml")} == set(golden_renders.CASES)
 
 
 def test_the_definition_is_the_generated_one_and_survives_an_uninstall(default: Rendered, root: Path) -> None:
