@@ -14,15 +14,27 @@ class Reason(StrEnum):
     INVALID_REQUEST = "InvalidRequest"  # the request breaks a rule of its model
     UNKNOWN_MODEL = "UnknownModel"  # the model is not in the catalogue
     UNKNOWN_PROFILE = "UnknownProfile"  # the profile is not one of the administrator's
-    JOB_REJECTED = "JobRejected"  # the cluster refused the Job: quota, policy, rights
+    QUOTA_EXCEEDED = "QuotaExceeded"  # a ResourceQuota of the namespace leaves no room for the Job or its pod
+    POLICY_REFUSED = "PolicyRefused"  # Pod Security or an admission policy refused the Job or its pod
+    JOB_REJECTED = "JobRejected"  # the cluster refused the Job or its pod for another reason: rights, a missing account
     NAME_IN_USE = "NameInUse"  # a Job of this name belongs to something else
 
     # Waiting
     WAITING_FOR_POD = "WaitingForPod"  # the Job is there, its pod not yet
     SUSPENDED = "Suspended"  # the Job is suspended, by spec.suspend or by Kueue
-    UNSCHEDULABLE = "Unschedulable"  # no node has room or fits
-    IMAGE_PULL_FAILED = "ImagePullFailed"  # the renderer image cannot be pulled
-    CONTAINER_CONFIG_ERROR = "ContainerConfigError"  # a Secret or ConfigMap of the pod is missing
+    GPUS_TAKEN = "GpusTaken"  # there are nodes that fit, and none of their GPUs is free
+    NO_MATCHING_NODE = "NoMatchingNode"  # no node has the GPU or the labels that the profile asks for
+    NODES_TAINTED = "NodesTainted"  # the nodes that fit have taints that the profile does not tolerate
+    UNSCHEDULABLE = "Unschedulable"  # no node has room, for another reason: memory, CPU, cordoned nodes
+    IMAGE_NOT_FOUND = "ImageNotFound"  # the registry has no such renderer image
+    IMAGE_PULL_DENIED = "ImagePullDenied"  # the registry wants credentials, or refused those it got
+    IMAGE_PULL_RATE_LIMITED = "ImagePullRateLimited"  # the registry answers no more for a while
+    IMAGE_PULL_FAILED = "ImagePullFailed"  # the renderer image cannot be pulled for another reason
+    VOLUME_UNAVAILABLE = (
+        "VolumeUnavailable"  # a volume of the pod, or what goes into it, is missing or cannot be mounted
+    )
+    CONTAINER_CONFIG_ERROR = "ContainerConfigError"  # a Secret or ConfigMap of the pod's environment is missing
+    NODE_LOST = "NodeLost"  # the pod's node does not answer, so that its pod cannot end and none can follow
     RETRYING = "Retrying"  # the last pod ended early, another one follows
 
     # Working
@@ -36,12 +48,15 @@ class Reason(StrEnum):
 
     # Ended badly
     BACKOFF_LIMIT_EXCEEDED = "BackoffLimitExceeded"  # too many pods failed
-    DEADLINE_EXCEEDED = "DeadlineExceeded"  # activeDeadlineSeconds passed
+    START_DEADLINE_EXCEEDED = "StartDeadlineExceeded"  # no pod ran within startDeadlineSeconds
+    DEADLINE_EXCEEDED = "DeadlineExceeded"  # a run took longer than activeDeadlineSeconds
+    TOO_MANY_INTERRUPTIONS = "TooManyInterruptions"  # stopped from outside more often than the profile allows
     RENDERER_FAILED = "RendererFailed"  # the renderer ended with an error it did not name
     CONTENT_REFUSED = "ContentRefused"  # a content policy refused the request
     GPU_FAULT = "GpuFault"  # CUDA or the GPU failed
     OUT_OF_MEMORY = "OutOfMemory"  # the kernel or the GPU ran out of memory
     INTERRUPTED = "Interrupted"  # the pod was asked to stop
+    EVICTED = "Evicted"  # the node ended the pod to protect itself: out of disk or memory
     NON_FINITE_LATENTS = "NonFiniteLatents"  # the model produced NaN or infinity
     WEIGHTS_UNAVAILABLE = "WeightsUnavailable"  # model files are missing, damaged or cannot be downloaded
     STORAGE_UNAVAILABLE = "StorageUnavailable"  # S3 refused or did not answer

@@ -39,10 +39,11 @@ class VideoJobSpec(Manifest):
     )
     backoff_limit: Count = Field(3, description="How many failed pods are replaced before the job fails.")
     start_deadline_seconds: PositiveSeconds | None = Field(
-        None, description="Give up when no pod runs after this long. Absent: never."
+        None,
+        description="Give up when no pod runs this long after the creation, or after a suspension. Absent: never.",
     )
     active_deadline_seconds: PositiveSeconds | None = Field(
-        None, description="Give up when rendering takes this long. Absent: never."
+        None, description="Give up when one run takes this long, its wait for a node not counted. Absent: never."
     )
     ttl_seconds_after_finished: Seconds | None = Field(
         None, description="Delete the VideoJob this long after its end; its video stays in S3. Absent: never."

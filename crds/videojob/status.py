@@ -116,11 +116,16 @@ class VideoJobStatus(Manifest):
     phase: Phase | None = Field(None, description="Summary of the conditions; a terminal phase never changes.")
     reason: Word | None = Field(None, description="A word of the stable catalogue.")
     message: Sentence | None = Field(None, description="One sentence for a person.")
+    hint: Sentence | None = Field(None, description="What can be done about it. Absent where nothing need be done.")
     conditions: list[Condition] | None = Field(None, max_length=16)
     job_name: Name | None = None
     attempts: Int32 | None = Field(None, description="Pods started so far, disruptions included.")
+    failures: Int32 | None = Field(None, description="Pods that failed and count against spec.backoffLimit.")
     pod_name: Name | None = None
     node_name: Name | None = None
+    avoided_nodes: list[Name] | None = Field(
+        None, max_length=128, description="Nodes whose GPU failed under this job; none of its pods goes there again."
+    )
     queued_time: datetime | None = None
     start_time: datetime | None = None
     completion_time: datetime | None = None

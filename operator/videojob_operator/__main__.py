@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import sys
-from datetime import UTC, datetime
 
 import kopf
 import uvloop
@@ -32,7 +31,7 @@ async def run(settings: Settings, credentials: Credentials, health: Health) -> N
         cache,
         queue,
         namespaces=namespaces,
-        clock=lambda: datetime.now(UTC),
+        clock=client.clock.now,
         health=health,
     )
     beat = asyncio.create_task(health.beat())  # before Kopf's first step, or Kopf takes it for a task of its own

@@ -4,6 +4,7 @@ Exceptions of the HTTP library end here and become those of `errors`.
 """
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -13,6 +14,7 @@ from videojob.names import MANAGED_BY, MANAGED_BY_LABEL
 from videojob_operator.credentials import Credentials
 from videojob_operator.errors import Conflict, KubernetesUnavailable, Refused
 from videojob_operator.manifests import Key, Kind, Manifest
+from videojob_operator.server_clock import ServerClock
 
 CONNECTIONS = 64
 TIMEOUT_SECONDS = 30
@@ -30,9 +32,14 @@ _MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 
 
 class Client:
-    """A session of its own: Kopf closes the one it is given before our last writes are done."""
+    """A session of its own: Kopf closes the one it is given before our last writes are done.
+
+    Attributes:
+        clock: the API server's.
+    """
 
     def __init__(self, credentials: Credentials) -> None:
+        self.clock = ServerClock(lambda: datetime.now(UTC))
         self._server = credentials.server
         self._http = credentials.session(connections=CONNECTIONS, timeout_seconds=TIMEOUT_SECONDS)
 
@@ -101,6 +108,7 @@ class Client:
         try:
             async with self._http.request(method, url, **arguments) as answer:
                 text = await answer.text()
+                self.clock.hear(answer.headers.get("Date"))
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise KubernetesUnavailable(f"{method} {url}: {str(error) or type(error).__name__}") from error
         if answer.status < 400:
