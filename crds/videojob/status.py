@@ -74,12 +74,23 @@ class Artifact(Manifest):
     duration_seconds: float | None = None
 
 
+class Spritesheet(Artifact):
+    """Many small frames of the video in one picture, in reading order."""
+
+    columns: Int32 | None = Field(None, description="Tiles in a row.")
+    rows: Int32 | None = Field(None, description="Rows of tiles; the last may be shorter.")
+    tiles: Int32 | None = Field(None, description="Tiles in all.")
+    tile_width: Int32 | None = None
+    tile_height: Int32 | None = None
+    frame_interval: Int32 | None = Field(None, description="Frames of the video from one tile to the next.")
+
+
 class Artifacts(Manifest):
     """The files of the finished job. Written by the renderer; `video` is the commit of a render."""
 
     video: Artifact | None = None
     thumbnail: Artifact | None = None
-    spritesheet: Artifact | None = None
+    spritesheet: Spritesheet | None = None
     manifest: Artifact | None = None
 
 

@@ -1,8 +1,8 @@
 """Frames into an MP4 that every browser plays: H.264, yuv420p, BT.709, the index in front.
 
 Raw frames go through a pipe into the ffmpeg that imageio-ffmpeg brings. The CPU encodes, because an H100 has no video
-encoder; it needs less than a second for 49 frames. Threads are fixed and names of encoders left out, so that the same
-frames give the same bytes, and the video's sha256 says whether two renders are equal.
+encoder; it needs less than a second for 49 frames. Threads are fixed, and times and names of encoders left out, so
+that the same frames give the same bytes, and the video's sha256 says whether two renders are equal.
 """
 
 import subprocess
@@ -31,13 +31,14 @@ class Mp4Writer:
         width: of all frames.
         height: of all frames.
         fps: frames a second.
+        comment: goes into the metadata; players and `ffprobe` show it.
 
     Raises:
         EncoderFailed, DiskFull: from `write` and at the end of the context.
     """
 
-    def __init__(self, path: Path, *, width: int, height: int, fps: int) -> None:
-        command = _command(path, width, height, fps)
+    def __init__(self, path: Path, *, width: int, height: int, fps: int, comment: str) -> None:
+        command = _command(path, width, height, fps, comment)
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
         self._complaint = b""
         # Read beside the writing: a full pipe of complaints would stop ffmpeg.
@@ -89,9 +90,10 @@ class Mp4Writer:
             self._complaint = self._process.stderr.read()
 
 
-def _command(path: Path, width: int, height: int, fps: int) -> list[str]:
+def _command(path: Path, width: int, height: int, fps: int, comment: str) -> list[str]:
     frames = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(fps), "-i", "pipe:0", "-an"]
     codec = ["-c:v", "libx264", "-preset", _PRESET, "-crf", str(_QUALITY), "-pix_fmt", "yuv420p", "-vf", _BT709]
     same_bytes = ["-threads", str(_THREADS), "-fflags", "+bitexact", "-flags:v", "+bitexact", "-map_metadata", "-1"]
     ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-y"]
-    return [*ffmpeg, *frames, *codec, *same_bytes, "-movflags", "+faststart", str(path)]
+    about = ["-metadata", f"comment={comment}", "-movflags", "+faststart"]
+    return [*ffmpeg, *frames, *codec, *same_bytes, *about, str(path)]

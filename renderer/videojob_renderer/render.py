@@ -10,19 +10,16 @@ import torch
 
 from videojob.phases import Stage
 from videojob.resolve import ResolvedRequest
-from videojob.status import Artifact, Artifacts
+from videojob.status import Artifacts
 from videojob_renderer.decode import count_chunks, decode
 from videojob_renderer.denoise import denoise, encode_prompt, initial_state, padding_latent_frames
-from videojob_renderer.encode import Mp4Writer
-from videojob_renderer.errors import EncoderFailed
 from videojob_renderer.interruption import Interruption
+from videojob_renderer.outputs import output_files
 from videojob_renderer.pipeline import LoadedPipeline, load
+from videojob_renderer.provenance import provenance
+from videojob_renderer.publish import publish
 from videojob_renderer.report import Reporter
-from videojob_renderer.thumbnail import write_thumbnail
 from videojob_renderer.upload import Uploader
-
-VIDEO_NAME = "video.mp4"
-THUMBNAIL_NAME = "thumbnail.jpg"
 
 _LARGEST_DRAWN_SEED = 2**32  # short enough to type, and exact in JavaScript
 
@@ -57,15 +54,15 @@ def render(request: ResolvedRequest, uploader: Uploader, reporter: Reporter, int
     latents = _denoised(loaded, request, seed, embeddings, on_step=reporter.advance, interruption=interruption)
     with tempfile.TemporaryDirectory(prefix="videojob-") as folder:
         reporter.enter(Stage.DECODING)
-        video = Path(folder, VIDEO_NAME)
-        thumbnail = Path(folder, THUMBNAIL_NAME)
-        thumbnail_size = _write_files(loaded, request, latents, video, thumbnail, on_chunk=reporter.advance)
+        comment = provenance(request, seed, reporter.account())
+        with output_files(Path(folder), request, comment) as files:
+            chunks = count_chunks(loaded.pipeline, latents)
+            for done, frames in enumerate(decode(loaded.pipeline, latents), start=1):
+                files.write(frames)
+                reporter.advance(done, chunks)
         reporter.describe(peak_memory_bytes=_peak_memory_bytes(loaded.device))
         reporter.enter(Stage.UPLOADING)
-        return Artifacts(
-            thumbnail=_with(uploader.upload(thumbnail, "image/jpeg"), *thumbnail_size),
-            video=_video(uploader.upload(video, "video/mp4"), request),
-        )
+        return publish(files, request, seed, uploader, reporter)
 
 
 def _denoised(
@@ -100,42 +97,6 @@ def _denoised(
             state = next(states)
             on_step(state.step, request.steps)
     return state.latents[:, padding_latent_frames(loaded.pipeline, request.num_frames) :]
-
-
-def _write_files(
-    loaded: LoadedPipeline,
-    request: ResolvedRequest,
-    latents: torch.Tensor,
-    video: Path,
-    thumbnail: Path,
-    *,
-    on_chunk: Callable[[int, int], None],
-) -> tuple[int, int]:
-    """Write the video and its middle frame; return the thumbnail's width and height."""
-    middle = request.num_frames // 2
-    chunks = count_chunks(loaded.pipeline, latents)
-    frames = 0
-    size = (0, 0)
-    with Mp4Writer(video, width=request.width, height=request.height, fps=request.fps) as writer:
-        for done, chunk in enumerate(decode(loaded.pipeline, latents), start=1):
-            writer.write(chunk)
-            if frames <= middle < frames + len(chunk):
-                size = write_thumbnail(chunk[middle - frames], thumbnail)
-            frames += len(chunk)
-            on_chunk(done, chunks)
-    if frames != request.num_frames:
-        raise EncoderFailed(f"the model gave {frames} frames instead of {request.num_frames}")
-    return size
-
-
-def _video(artifact: Artifact, request: ResolvedRequest) -> Artifact:
-    duration_seconds = round(request.num_frames / request.fps, 3)
-    fields = {"frames": request.num_frames, "fps": request.fps, "duration_seconds": duration_seconds}
-    return _with(artifact, request.width, request.height).model_copy(update=fields)
-
-
-def _with(artifact: Artifact, width: int, height: int) -> Artifact:
-    return artifact.model_copy(update={"width": width, "height": height})
 
 
 def _peak_memory_bytes(device: torch.device) -> int | None:

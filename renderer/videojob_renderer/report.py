@@ -31,9 +31,19 @@ class Reporter:
     Args:
         settings: which attempt, and how many steps it has.
         writer: sends it.
+
+    Attributes:
+        stage: what the renderer is doing.
+        job: whose attempt this is.
     """
 
     def __init__(self, settings: Settings, writer: StatusWriter) -> None:
+        self.job = {
+            "name": settings.name,
+            "namespace": settings.namespace,
+            "uid": settings.uid,
+            "podName": settings.pod_name,
+        }
         self._writer = writer
         self._meter = ProgressMeter(settings.pod_name, settings.request.steps)
         self._report = RendererReport(image=settings.image, version=version("videojob-renderer"))
@@ -87,6 +97,11 @@ class Reporter:
         if self._result is None:
             self._end_stage()
         self._writer.close(self._result or self._renderer(), patience_seconds)
+
+    def account(self) -> RendererReport:
+        """Return with what is rendered, and the seconds of all stages so far."""
+        self._end_stage()
+        return self._report
 
     @property
     def seconds(self) -> dict[str, float]:

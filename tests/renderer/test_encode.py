@@ -21,7 +21,7 @@ def frames(count: int) -> np.ndarray:
 
 
 def write(path: Path, *chunks: np.ndarray) -> Path:
-    with Mp4Writer(path, width=64, height=48, fps=12) as writer:
+    with Mp4Writer(path, width=64, height=48, fps=12, comment="{}") as writer:
         for chunk in chunks:
             writer.write(chunk)
     return path
@@ -71,7 +71,7 @@ def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
 
 
 def test_an_error_on_the_way_ends_ffmpeg(tmp_path: Path) -> None:
-    writer = Mp4Writer(tmp_path / "video.mp4", width=64, height=48, fps=12)
+    writer = Mp4Writer(tmp_path / "video.mp4", width=64, height=48, fps=12, comment="{}")
     with pytest.raises(KeyboardInterrupt), writer:
         raise KeyboardInterrupt
     assert writer._process.returncode is not None

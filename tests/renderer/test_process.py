@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mp4
 import pytest
@@ -43,6 +44,17 @@ def keys(stored: S3Client, pod_name: str) -> list[str]:
     return [entry["Key"] for entry in listed.get("Contents", [])]
 
 
+def hold_manifest(manifest: dict[str, Any], artifacts: dict[str, Any], stored: S3Client) -> None:
+    """It says of every file what the status says, and what S3 has."""
+    assert manifest["request"]["prompt"] == SECRET, "the bucket is the user's own"
+    assert manifest["job"]["podName"] == "squirrel-whole"
+    for name in ("video", "thumbnail", "spritesheet"):
+        described = manifest["files"][name]
+        assert described == artifacts[name]
+        content = stored.get_object(Bucket="videos", Key=described["uri"][12:])["Body"].read()
+        assert hashlib.sha256(content).hexdigest() == described["sha256"]
+
+
 def test_a_request_becomes_a_video_in_s3_and_a_status(
     start: Start, make_request: MakeRequest, api: RecordingApi, stored: S3Client, model_folder: Path, tmp_path: Path
 ) -> None:
@@ -72,6 +84,11 @@ def test_a_request_becomes_a_video_in_s3_and_a_status(
     with Image.open(io.BytesIO(answer["Body"].read())) as picture:
         assert (picture.format, picture.size) == ("JPEG", (64, 48))
 
+    assert artifacts.manifest is not None
+    manifest = json.loads(stored.get_object(Bucket="videos", Key=artifacts.manifest.uri[12:])["Body"].read())
+    hold_manifest(manifest, last["artifacts"], stored)
+    assert json.loads(mp4.comment(tmp_path / "video.mp4"))["seed"] == manifest["resolved"]["seed"]
+
     told = [Progress.model_validate(progress) for progress in api.progress]
     assert [progress.percent for progress in told] == sorted(progress.percent for progress in told)
     assert told[-1].percent == 100
@@ -80,7 +97,7 @@ def test_a_request_becomes_a_video_in_s3_and_a_status(
     assert all("artifacts" not in status for status in api.statuses[:-1]), "one patch is the commit"
     drawn = [status["resolved"] for status in api.statuses if "resolved" in status]
     assert len(drawn) == 1
-    assert drawn[0]["seed"] >= 0
+    assert drawn[0]["seed"] == manifest["resolved"]["seed"] >= 0
 
     report = RendererReport.model_validate(last["renderer"])
     assert (report.image, report.dtype, report.gpu) == ("videojob-renderer:1", "float32", None)

@@ -108,7 +108,7 @@ def test_a_full_disk_is_told_as_such(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("videojob_renderer.render.VIDEO_NAME", "full.mp4")
+    monkeypatch.setattr("videojob_renderer.outputs.VIDEO_NAME", "full.mp4")
     folder = tmp_path / "scratch"
     folder.mkdir()
     (folder / "full.mp4").symlink_to("/dev/full")

@@ -48,3 +48,12 @@ def decode(file: Path) -> Decoded:
     codec, pixel_format, width, height, fps = stream.groups()
     frames = re.findall(r"frame=\s*(\d+)", result.stderr)[-1]
     return Decoded(codec, pixel_format, int(width), int(height), float(fps), int(frames))
+
+
+def comment(file: Path) -> str:
+    """Return the comment in the file's metadata."""
+    argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-i", str(file), "-f", "ffmetadata", "-"]
+    told = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
+    found = re.search(r"^comment=(.*)$", told, re.MULTILINE)
+    assert found, told
+    return re.sub(r"\\(.)", r"\1", found[1])
