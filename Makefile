@@ -73,7 +73,8 @@ golden: setup ## Write what the chart renders to into tests/chart/golden
 	@$(PYTHON_BIN) scripts/golden_renders.py
 
 .PHONY: lock
-lock: setup ## Lock the dependencies again and export the images' requirement files
+lock: ## Lock the dependencies again and export the images' requirement files
+	@test -x "$(UV)" || scripts/setup # brings uv; it cannot go first, because it refuses a stale uv.lock
 	@$(UV) lock
 	@for image in $(IMAGES); do $(UV) export --quiet --locked --no-dev --no-emit-workspace --no-header --package videojob-$$image \
 	  --format requirements-txt --output-file requirements/$$image.txt; done
