@@ -58,16 +58,31 @@ class JobAnswer(Answer):
     message: str | None = Field(None, description="Why it is there: one sentence.")
     model: str | None = None
     progress: JobProgress | None = None
+    queue_position: int | None = Field(
+        None, description="Among the jobs of its profile that wait, 1 = the next. Approximate: priorities may differ."
+    )
+    eta_seconds: int | None = Field(
+        None, description="Approximate seconds to the end, waiting included; null where nothing is known yet."
+    )
     created_time: datetime
     started_time: datetime | None = Field(None, description="When rendering began.")
     completed_time: datetime | None = Field(None, description="When the job ended, well or badly.")
     video_url: str | None = Field(None, description="Where to download the video, once there is one.")
 
 
-class JobList(Answer):
-    """One page of jobs, oldest first."""
+class ListedJob(JobAnswer):
+    """Where a job stands, and what was asked for."""
 
-    jobs: list[JobAnswer]
+    request: dict[str, Any] = Field(
+        description="A body for `POST /generate` that gives the same video again; `seed` is there once it is decided.",
+        examples=[{"prompt": "A squirrel", "model": "CogVideoX-2b", "seed": 42, "profile": "default"}],
+    )
+
+
+class JobList(Answer):
+    """One page of jobs, by age."""
+
+    jobs: list[ListedJob]
     continue_: str | None = Field(
         None, alias="continue", description="Give this as `continue` to get the next page; null on the last one."
     )

@@ -1,4 +1,4 @@
-"""The numbers of GET /health, at most two seconds old: many watchers cost the cluster no more than one."""
+"""The numbers of GET /health, at most two seconds old, so that the use of the CPU is a mean over some time."""
 
 import asyncio
 import time
@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from anyio import to_thread
 
+from videojob.phases import Phase
 from videojob_api import usage
 from videojob_api.answers import HealthAnswer
-from videojob_api.kubernetes import VideoJobs
-from videojob_api.views import ACTIVE, COMPLETED
+from videojob_api.store import JobStore
 
 FRESH_SECONDS = 2.0
 
@@ -17,7 +17,7 @@ FRESH_SECONDS = 2.0
 class HealthReport:
     """The latest numbers."""
 
-    def __init__(self, jobs: VideoJobs, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, jobs: JobStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._jobs = jobs
         self._clock = clock
         self._turn = asyncio.Lock()
@@ -38,12 +38,12 @@ class HealthReport:
             return self._latest
 
     async def _take(self) -> HealthAnswer:
-        active, completed = await asyncio.gather(self._jobs.all(fields=ACTIVE), self._jobs.count(fields=COMPLETED))
-        gpu = usage.mean_of_renderers(active)
+        jobs = await self._jobs.known()
+        gpu = usage.mean(jobs.gpu_percents())
         return HealthAnswer(
             cpu_usage=usage.cpu_percent(),
             memory_usage=usage.memory_percent(),
             gpu_usage=await to_thread.run_sync(usage.mean_of_local_gpus) if gpu is None else gpu,
-            active_jobs=len(active),
-            completed_jobs=completed,
+            active_jobs=jobs.active(),
+            completed_jobs=jobs.count(Phase.SUCCEEDED),
         )

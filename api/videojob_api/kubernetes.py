@@ -1,14 +1,18 @@
 """The VideoJobs of one namespace: the only module here that talks to the API server.
 
+Reads go through `store`, which answers from memory what `informer` lists and watches here.
+
 What the API server refuses is told in `refusals`; that it does not answer becomes ClusterUnavailable. Nothing is
 repeated here: the client has the better clock for that, and Retry-After tells it when. Tokens of pods are replaced
 about once an hour and the old one ends, so a kubeconfig is read again before it can; the library does so by itself for
 the service account of a pod.
 """
 
+import asyncio
+import json
 import time
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,23 +31,52 @@ from videojob_api.refusals import explain
 CALL_SECONDS = 10.0
 PROBE_SECONDS = 1.5
 TOKEN_READ_AGAIN_SECONDS = 30.0
+WATCH_SECONDS = 300
+"""The API server ends a watch after this long; the next one goes on where it ended."""
+
+SILENCE_SECONDS = 100.0
+"""A watch brings a bookmark about every minute. A longer silence means that nobody is there any more."""
+
 _PAGE = 500
 _MERGE_PATCH = "application/merge-patch+json"
-_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 Manifest = dict[str, Any]
 
 
+class WatchExpired(Exception):
+    """The API server no longer knows what has changed since then: list again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some VideoJobs, in the order of their names.
+    """Some VideoJobs of a full list.
 
     Attributes:
+        version: resourceVersion of the whole list.
         continue_token: gives the next page; None on the last one.
     """
 
     items: list[Manifest]
+    version: str
     continue_token: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a watch tells.
+
+    Attributes:
+        kind: ADDED, MODIFIED, DELETED or BOOKMARK.
+        job: the VideoJob; of a bookmark, only its resourceVersion.
+    """
+
+    kind: str
+    job: Manifest
+
+    @property
+    def version(self) -> str:
+        """Where a watch goes on after this."""
+        return str(self.job["metadata"]["resourceVersion"])
 
 
 class VideoJobs:
@@ -109,77 +142,118 @@ class VideoJobs:
             name,
         )
 
-    async def delete(self, name: str) -> None:
-        """Delete a VideoJob; its Job and its pods follow, its video stays in S3."""
-        await _answer(
+    async def delete(self, name: str) -> Manifest:
+        """Delete a VideoJob; its Job and its pods follow, its video stays in S3.
+
+        Returns:
+            A Status where it is gone, the VideoJob where a finalizer still holds it.
+        """
+        return await _answer(
             self._api.delete_namespaced_custom_object(**self._place, name=name, _request_timeout=CALL_SECONDS), name
         )
 
-    async def page(self, *, fields: str, limit: int, continue_token: str | None = None) -> Page:
-        """Return at most `limit` VideoJobs that a field selector chooses."""
-        return _page(
-            await _answer(
-                self._api.list_namespaced_custom_object(
-                    **self._place,
-                    field_selector=fields,
-                    limit=limit,
-                    _continue=continue_token,
-                    _request_timeout=CALL_SECONDS,
-                )
-            )
-        )
+    async def pages(self) -> AsyncIterator[Page]:
+        """List all VideoJobs as they were at one moment, a page at a time.
 
-    async def all(self, *, fields: str) -> list[Manifest]:
-        """Return all VideoJobs that a field selector chooses."""
-        page = await self.page(fields=fields, limit=_PAGE)
-        items = page.items
-        while page.continue_token:
-            page = await self.page(fields=fields, limit=_PAGE, continue_token=page.continue_token)
-            items = items + page.items
-        return items
-
-    async def count(self, *, fields: str) -> int:
-        """Count the VideoJobs that a field selector chooses; only their metadata travels.
-
-        The API server counts only lists without a selector (remainingItemCount), so they must be listed.
+        Raises:
+            WatchExpired: the pages took so long that the API server no longer knows that moment.
         """
-        number, token = 0, None
+        token: str | None = None
         while True:
-            page = _page(
-                await _answer(
-                    self._api.list_namespaced_custom_object(
-                        **self._place,
-                        field_selector=fields,
-                        limit=_PAGE,
-                        _continue=token,
-                        _headers={"Accept": _METADATA_ONLY},
-                        _request_timeout=CALL_SECONDS,
-                    )
+            listed = await _answer(
+                self._api.list_namespaced_custom_object(
+                    **self._place, limit=_PAGE, _continue=token, _request_timeout=CALL_SECONDS
                 )
             )
-            number, token = number + len(page.items), page.continue_token
+            meta = listed["metadata"]
+            token = meta.get("continue") or None
+            yield Page(listed["items"], meta["resourceVersion"], token)
             if not token:
-                return number
+                return
+
+    async def watch(self, version: str) -> AsyncIterator[Change | None]:
+        """Tell of every change after a version; first None, when the watch stands. Ends now and then.
+
+        Raises:
+            WatchExpired: the API server no longer knows that version.
+        """
+        with _in_our_words():
+            answer = await self._api.list_namespaced_custom_object_without_preload_content(
+                **self._place,
+                watch=True,
+                allow_watch_bookmarks=True,
+                resource_version=version,
+                timeout_seconds=WATCH_SECONDS,
+                _request_timeout=WATCH_SECONDS + SILENCE_SECONDS,
+            )
+            async with _broken_off_at_the_end(answer):
+                if answer.status != 200:
+                    raise client.ApiException(status=answer.status, body=await answer.text())
+                yield None
+                async for line in _lines(answer.content):
+                    yield _change(line)
 
     async def probe(self) -> None:
         """Return when the API server answers and lets us list VideoJobs."""
         await _answer(self._api.list_namespaced_custom_object(**self._place, limit=1, _request_timeout=PROBE_SECONDS))
 
 
-def _page(listed: Manifest) -> Page:
-    # Where there are none, a list of metadata alone says null.
-    return Page(listed["items"] or [], listed["metadata"].get("continue") or None)
-
-
 async def _answer(call: Awaitable[Any], name: str = "") -> Manifest:
-    """Await a call; what the client library raises stops here."""
-    try:
+    """Await a call."""
+    with _in_our_words(name):
         answer: Manifest = await call
+    return answer
+
+
+@contextmanager
+def _in_our_words(name: str = "") -> Iterator[None]:
+    """Let no exception of the client library pass."""
+    try:
+        yield
     except client.ApiException as error:
+        if error.status == 410:
+            raise WatchExpired from error
         raise explain(error.status or 0, error.body or "", name) from error
     except (aiohttp.ClientError, TimeoutError, ConfigException, OSError) as error:
         raise ClusterUnavailable("the Kubernetes API server does not answer") from error
-    return answer
+
+
+@asynccontextmanager
+async def _broken_off_at_the_end(answer: aiohttp.ClientResponse) -> AsyncIterator[None]:
+    """Close the connection of an endless answer at once: a TLS farewell might outlive the event loop."""
+    try:
+        yield
+    finally:
+        if answer.connection and answer.connection.transport:
+            answer.connection.transport.abort()
+        answer.close()
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Cut a stream into lines of any length.
+
+    Raises:
+        TimeoutError: nothing came for longer than bookmarks take.
+    """
+    rest = b""
+    while True:
+        async with asyncio.timeout(SILENCE_SECONDS):
+            piece = await content.readany()
+        if not piece:
+            return
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line
+
+
+def _change(line: bytes) -> Change:
+    told = json.loads(line)
+    if told["type"] != "ERROR":
+        return Change(told["type"], told["object"])
+    status = told["object"]
+    if status.get("code") == 410:
+        raise WatchExpired
+    raise ClusterUnavailable(f"the Kubernetes API server ends the watch with {status.get('code')}")
 
 
 async def load_access(kubeconfig: str | None) -> client.Configuration:

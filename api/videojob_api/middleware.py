@@ -8,7 +8,7 @@ import uuid
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from videojob_api import logs
+from videojob_api import logs, staleness
 from videojob_api.errors import ApiError
 from videojob_api.failures import error_response
 
@@ -30,6 +30,7 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         token = logs.request_id.set(_id_of(scope))
+        staleness.begin()
         try:
             await self._serve(scope, receive, send)
         finally:
@@ -43,7 +44,9 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = logs.request_id.get()
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = logs.request_id.get()
+                headers.update(staleness.header())
             await send(message)
 
         try:

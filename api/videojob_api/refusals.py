@@ -29,8 +29,6 @@ def explain(status: int, body: str, name: str = "") -> ApiError:
     refusal = _status_object(body)
     message = str(refusal.get("message", ""))
     match status:
-        case 400 | 410 if "continue" in message:
-            return InvalidInput("continue is not a token of this list, or has expired", field="continue")
         case 403:
             return _forbidden(message)
         case 404 if name:

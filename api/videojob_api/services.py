@@ -10,8 +10,10 @@ from fastapi import Depends, Request
 
 from videojob_api.health import HealthReport
 from videojob_api.kubernetes import VideoJobs
+from videojob_api.readiness import Readiness
 from videojob_api.settings import Settings
 from videojob_api.storage import Storage
+from videojob_api.store import JobStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +21,10 @@ class Services:
     """The parts behind the routes."""
 
     settings: Settings
-    jobs: VideoJobs
+    jobs: JobStore
     storage: Storage
     health: HealthReport
+    readiness: Readiness
     random: SystemRandom
 
 
@@ -32,10 +35,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     Raises:
         ConfigurationError: the settings do not say where Kubernetes or S3 is.
     """
-    async with VideoJobs.connect(settings.kubeconfig, settings.namespace) as jobs:
+    async with VideoJobs.connect(settings.kubeconfig, settings.namespace) as live, JobStore(live).running() as jobs:
         storage = Storage(settings.bucket, settings.s3_endpoint)
         try:
-            yield Services(settings, jobs, storage, HealthReport(jobs), SystemRandom())
+            yield Services(settings, jobs, storage, HealthReport(jobs), Readiness(jobs, storage), SystemRandom())
         finally:
             storage.close()
 

@@ -1,12 +1,9 @@
 """How busy this machine and the renderers are, in percent."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Sequence
 
 import psutil
 import pynvml  # type: ignore[import-untyped]
-
-Manifest = dict[str, Any]
 
 
 def start_measuring() -> None:
@@ -24,11 +21,9 @@ def memory_percent() -> float:
     return float(psutil.virtual_memory().percent)
 
 
-def mean_of_renderers(jobs: Iterable[Manifest]) -> float | None:
-    """Return the mean GPU use that running renderers report, or None where none does."""
-    reports = ((job.get("status") or {}).get("renderer") or {} for job in jobs)
-    values = [report["gpuUtilization"] for report in reports if report.get("gpuUtilization") is not None]
-    return sum(values) / len(values) if values else None
+def mean(percents: Sequence[int]) -> float | None:
+    """Return the mean of what renderers report, or None where none does."""
+    return sum(percents) / len(percents) if percents else None
 
 
 def mean_of_local_gpus() -> float:

@@ -6,8 +6,10 @@ and a client should see its job all the same.
 
 from typing import Any
 
-from videojob.phases import TERMINAL_PHASES, Phase
-from videojob_api.answers import JobAnswer, JobProgress, StatusWord
+from videojob.phases import Phase
+from videojob_api.answers import JobAnswer, JobProgress, ListedJob, StatusWord
+from videojob_api.spelling import SNAKE_CASE
+from videojob_api.standing import Standing
 
 Manifest = dict[str, Any]
 
@@ -23,24 +25,6 @@ STATUS_WORDS: dict[str, StatusWord] = {
     Phase.CANCELLED: "failed",
 }
 """Phase -> the word of the four that every client knows."""
-
-ACTIVE = ",".join(f"status.phase!={phase}" for phase in sorted(TERMINAL_PHASES))
-"""Field selector of the jobs that have not ended."""
-
-COMPLETED = f"status.phase={Phase.SUCCEEDED}"
-"""Field selector of the jobs whose video is there."""
-
-
-def selector(status: StatusWord | None, model: str | None) -> str:
-    """Return the field selector of the jobs with this status word and this model; None = any.
-
-    Selectors know no "or", so the phases of all other words are excluded.
-    """
-    others = [phase for phase, word in STATUS_WORDS.items() if status is not None and word != status]
-    terms = [f"status.phase!={phase}" for phase in others]
-    if model is not None:
-        terms.append(f"spec.request.model={model}")
-    return ",".join(terms)
 
 
 def job_id_of(job: Manifest) -> str:
@@ -60,29 +44,57 @@ def status_of(job: Manifest) -> Manifest:
 
 
 def word_of(job: Manifest) -> StatusWord:
-    """Return the status word; a phase that this version does not know is on its way."""
-    return STATUS_WORDS.get(status_of(job).get("phase") or "", "processing")
+    """Return the status word."""
+    return word_of_phase(status_of(job).get("phase") or "")
 
 
-def describe(job: Manifest) -> JobAnswer:
+def word_of_phase(phase: str) -> StatusWord:
+    """Return the status word of a phase; one that this version does not know is on its way."""
+    return STATUS_WORDS.get(phase, "processing")
+
+
+def has_ended(job: Manifest) -> bool:
+    """Tell whether nothing more will become of the job."""
+    return word_of(job) in {"completed", "failed"}
+
+
+def describe(job: Manifest, standing: Standing = Standing()) -> JobAnswer:  # noqa: B008 - frozen
     """Tell a client where its job stands."""
+    return JobAnswer(**_fields(job, standing))
+
+
+def describe_listed(job: Manifest, standing: Standing) -> ListedJob:
+    """Tell a client where its job stands and what was asked for."""
+    return ListedJob(**_fields(job, standing), request=_request(job))
+
+
+def _request(job: Manifest) -> Manifest:
+    """The body for POST /generate that gives the same video again: with the seed that was drawn, if it was."""
+    seed = (status_of(job).get("resolved") or {}).get("seed")
+    asked = {SNAKE_CASE.get(field, field): value for field, value in job["spec"]["request"].items()}
+    return asked | ({} if seed is None else {"seed": seed}) | {"profile": job["spec"].get("profile") or "default"}
+
+
+def _fields(job: Manifest, standing: Standing) -> Manifest:
     status = status_of(job)
     word = word_of(job)
     job_id = job_id_of(job)
     model = (status.get("resolved") or {}).get("model") or job["spec"]["request"].get("model")
-    return JobAnswer(
-        job_id=job_id,
-        status=word,
-        phase=status.get("phase") or Phase.PENDING,
-        reason=status.get("reason"),
-        message=status.get("message"),
-        model=model,
-        progress=_progress(status),
-        created_time=job["metadata"]["creationTimestamp"],
-        started_time=status.get("startTime"),
-        completed_time=status.get("completionTime"),
-        video_url=f"/video/{job_id}" if word == "completed" else None,
-    )
+    return {
+        "job_id": job_id,
+        "status": word,
+        "phase": status.get("phase") or Phase.PENDING,
+        "reason": status.get("reason"),
+        "message": status.get("message"),
+        "model": model,
+        "progress": _progress(status),
+        "queue_position": standing.queue_position,
+        "eta_seconds": standing.eta_seconds,
+        "created_time": job["metadata"]["creationTimestamp"],
+        "started_time": status.get("startTime"),
+        "completed_time": status.get("completionTime"),
+        "video_url": f"/video/{job_id}" if word == "completed" else None,
+    }
 
 
 def _progress(status: Manifest) -> JobProgress | None:

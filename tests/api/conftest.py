@@ -1,6 +1,7 @@
 """The API as an application in this process, away from any cluster or on the real one, and its jobs as an operator
 and a renderer would leave them."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -20,6 +21,7 @@ from videojob.catalogue import Catalogue
 from videojob.names import artifact_key
 from videojob_api.app import create_app
 from videojob_api.settings import Settings
+from videojob_api.store import JobStore
 from videojob_local.ports import free_port
 from videojob_local.stack import Stack
 
@@ -126,10 +128,32 @@ def settings(
 
 
 @pytest.fixture
-async def api(settings: Settings, open_client: OpenClient) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an API on the real cluster and the real S3."""
+async def api(settings: Settings, open_client: OpenClient, cluster: Cluster) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an API on the real cluster and the real S3.
+
+    Before each request it waits until the API has seen what the test did to the cluster behind its back.
+    """
     async with open_client(settings) as client:
+        jobs = client._transport.app.state.services.jobs  # type: ignore[attr-defined]
+
+        async def catch_up(_request: httpx.Request) -> None:
+            await until_seen(jobs, cluster)
+
+        client.event_hooks["request"].append(catch_up)
         yield client
+
+
+async def until_seen(jobs: JobStore, cluster: Cluster) -> None:
+    """Wait until a store knows every VideoJob of the namespace in its newest version."""
+    listed = {each["metadata"]["name"]: int(each["metadata"]["resourceVersion"]) for each in cluster.all()}
+
+    def lags() -> bool:
+        known = {name: record.version for name in listed if (record := jobs.cache.get(name))}
+        return len(jobs.cache) != len(listed) or any(known.get(name, 0) < version for name, version in listed.items())
+
+    async with asyncio.timeout(30):
+        while lags():  # noqa: ASYNC110 - the cache has no event for this
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def test_every_command_of_the_page_works(
     finish(job_id, b"an MP4")
     cluster.create("waiting")
     environment = dict(os.environ, VIDEOJOB_URL=server.url, JOB=job_id, WAITING_JOB="waiting")
-    assert len(COMMANDS) == 8
+    assert len(COMMANDS) >= 8
     for command in COMMANDS:
         ended = subprocess.run(
             ["bash", "-euc", command],

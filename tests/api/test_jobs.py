@@ -159,7 +159,23 @@ async def test_the_list_can_be_filtered(api: httpx.AsyncClient, cluster: Cluster
     assert await listed(model="Sora") == set()
 
 
-@pytest.mark.parametrize("token", ["nonsense", "e30"])
+async def test_the_list_comes_newest_first_if_asked(api: httpx.AsyncClient, cluster: Cluster) -> None:
+    for number in range(3):
+        cluster.create(f"job-{number}")
+    page = (await api.get("/jobs", params={"order": "desc", "limit": 2})).json()
+    rest = (await api.get("/jobs", params={"order": "desc", "continue": page["continue"]})).json()
+    assert [job["job_id"] for job in page["jobs"] + rest["jobs"]] == ["job-2", "job-1", "job-0"]
+    assert rest["continue"] is None
+
+
+async def test_a_job_tells_what_was_asked_for(api: httpx.AsyncClient) -> None:
+    job_id = (await api.post("/generate", json=SEED_BODY)).json()["job_id"]
+    told = (await api.get(f"/jobs/{job_id}")).json()
+    assert told["request"] == SEED_BODY | {"model": "CogVideoX-tiny", "profile": "default"}
+    assert "prompt" not in (await api.get(f"/status/{job_id}")).text
+
+
+@pytest.mark.parametrize("token", ["nonsense", "e30", "WzEsMl0", "\u00e9"])
 async def test_a_wrong_continue_token_is_422(token: str, api: httpx.AsyncClient) -> None:
     answer = await api.get("/jobs", params={"continue": token})
     assert answer.status_code == 422

@@ -21,8 +21,6 @@ def a_status(message: str, **details: Any) -> str:
         (403, a_status("admission webhook says no"), "", 403, "JobRejected"),
         (404, a_status('videojobs "a" not found'), "a", 404, "UnknownJob"),
         (404, a_status("the server could not find the requested resource"), "", 503, "ClusterUnavailable"),
-        (410, a_status("The provided continue parameter is too old"), "", 422, "InvalidRequest"),
-        (400, a_status("continue key is not valid: x"), "", 422, "InvalidRequest"),
         (422, a_status("denied by ValidatingAdmissionPolicy"), "", 403, "JobRejected"),
         (429, a_status("too many requests"), "", 503, "ClusterUnavailable"),
         (500, "", "a", 503, "ClusterUnavailable"),

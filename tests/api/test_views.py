@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from videojob.phases import Phase
+from videojob_api.standing import Standing
 from videojob_api.storage import key_of
-from videojob_api.views import STATUS_WORDS, describe, selector, word_of
+from videojob_api.views import STATUS_WORDS, describe, describe_listed, word_of
 
 CREATED = "2025-09-14T12:10:30Z"
 
@@ -55,6 +56,19 @@ def test_progress_of_an_earlier_attempt_is_not_shown() -> None:
     assert describe(a_job(phase="Starting", podName="job-1-b", progress=progress)).progress is None
 
 
+def test_the_request_that_is_told_gives_the_same_video_again() -> None:
+    job = a_job(phase="Running", resolved={"seed": 7})
+    job["spec"]["request"] |= {"numFrames": 49, "guidanceScale": 4.5}
+    assert describe_listed(job, Standing()).request == {
+        "prompt": "a squirrel",
+        "model": "CogVideoX-2b",
+        "num_frames": 49,
+        "guidance_scale": 4.5,
+        "seed": 7,
+        "profile": "default",
+    }
+
+
 def test_a_prompt_is_never_part_of_a_status() -> None:
     assert "squirrel" not in describe(a_job(phase="Running")).model_dump_json()
 
@@ -63,14 +77,6 @@ def test_only_a_completed_job_has_a_video_url() -> None:
     assert describe(a_job(phase="Succeeded")).video_url == "/video/job-1"
     assert describe(a_job(phase="Running")).video_url is None
     assert describe(a_job(phase="Failed")).video_url is None
-
-
-def test_a_selector_excludes_the_phases_of_other_words() -> None:
-    assert selector("completed", None).split(",") == [
-        f"status.phase!={phase}" for phase in STATUS_WORDS if phase != "Succeeded"
-    ]
-    assert selector(None, None) == ""
-    assert selector(None, "CogVideoX-2b") == "spec.request.model=CogVideoX-2b"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,9 @@ RIGHTS: dict[str, Rules] = {
         *(("", "pods", verb) for verb in ("list", "watch")),
         ("", "events", "create"),
     },
-    "videojob-api": {("videojob.dev", "videojobs", verb) for verb in ("get", "list", "create", "patch", "delete")},
+    "videojob-api": {
+        ("videojob.dev", "videojobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")
+    },
     "videojob-renderer": {("videojob.dev", "videojobs/status", "patch")},
 }
 

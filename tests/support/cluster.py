@@ -131,6 +131,10 @@ class Cluster:
         """Return a VideoJob, or None where there is none."""
         return self._read(self.url(name))
 
+    def all(self) -> list[Manifest]:
+        """Return all VideoJobs of the namespace."""
+        return (self._read(self.url()) or {})["items"]  # type: ignore[no-any-return]
+
     def job(self, name: str) -> Manifest | None:
         """Return a Job."""
         return self._read(self.url(name, "jobs", "apis/batch/v1"))

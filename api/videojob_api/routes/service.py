@@ -1,7 +1,5 @@
 """How the service itself is: its load, and the probes of Kubernetes."""
 
-import asyncio
-
 from fastapi import APIRouter
 
 from videojob_api.answers import HealthAnswer, ProbeAnswer
@@ -25,6 +23,9 @@ async def alive() -> ProbeAnswer:
 
 @router.get("/readyz", responses=can_fail_with(503))
 async def ready(services: ServicesOf) -> ProbeAnswer:
-    """Tell whether Kubernetes and S3 answer."""
-    await asyncio.gather(services.jobs.probe(), services.storage.probe())
+    """Tell whether Kubernetes and S3 have answered since the start.
+
+    A later outage does not take the service away: what works without the missing part goes on, the rest is 503.
+    """
+    await services.readiness.confirm()
     return ProbeAnswer()

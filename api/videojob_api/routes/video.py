@@ -49,6 +49,9 @@ async def describe_download(job_id: JobId, request: Request, services: ServicesO
 
 async def _find(job_id: str, services: Services) -> StoredVideo:
     job = await services.jobs.get(job_id)
+    if word_of(job) != "completed":
+        # Another replica may have told the client already: ask before refusing.
+        job = await services.jobs.get_newest(job_id)
     _require_completed(job)
     uri = ((status_of(job).get("artifacts") or {}).get("video") or {}).get("uri", "")
     folder = artifact_key(services.settings.prefix, services.jobs.namespace, uid_of(job), "", "")

@@ -1,0 +1,29 @@
+"""Whether the service was ever able to work: a wrong setting keeps it out of the load balancer, a later outage not.
+
+Were every replica taken out whenever the API server or S3 is away, nobody could read what they still know.
+"""
+
+import asyncio
+
+from videojob_api.storage import Storage
+from videojob_api.store import JobStore
+
+
+class Readiness:
+    """Remembers that Kubernetes and S3 have answered."""
+
+    def __init__(self, jobs: JobStore, storage: Storage) -> None:
+        self._jobs = jobs
+        self._storage = storage
+        self._confirmed = False
+
+    async def confirm(self) -> None:
+        """Return when both have answered, now or before.
+
+        Raises:
+            ClusterUnavailable: Kubernetes does not answer.
+            StorageUnavailable: S3 does not answer.
+        """
+        if not self._confirmed:
+            await asyncio.gather(self._jobs.known(), self._storage.probe())
+            self._confirmed = True
