@@ -107,9 +107,11 @@ class _Attempt:
 def _render(settings: Settings, reporter: Reporter, interruption: Interruption) -> None:
     _log.info("rendering", extra=settings.request.values_for_status())
     reporter.enter(Stage.LOADING)
-    from videojob_renderer.upload import Destination, Uploader  # noqa: PLC0415 - after the first status is on its way
+    from videojob_renderer.storage import ObjectStorage  # noqa: PLC0415 - after the first status is on its way
+    from videojob_renderer.upload import Destination, Uploader  # noqa: PLC0415
 
-    uploader = Uploader(Destination.of(settings))  # before torch, whose import takes seconds: a wrong setting is told
+    storage = ObjectStorage()  # before torch, whose import takes seconds: a wrong setting is told
+    uploader = Uploader(Destination.of(settings), storage)
     # Idle threads of torch are to sleep: spinning, they doubled the CPU seconds of a decode on shared cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from videojob_renderer.render import render  # noqa: PLC0415

@@ -14,6 +14,7 @@ from types_boto3_s3 import S3Client
 
 from videojob_local.s3 import Storage
 from videojob_renderer.errors import StorageUnavailable
+from videojob_renderer.storage import ObjectStorage, ObjectTooLarge
 from videojob_renderer.upload import Destination, Uploader
 
 URI = "s3://videos/renders/studio/uid-1/squirrel-x7k2p/video.mp4"
@@ -95,7 +96,7 @@ def test_a_file_arrives_whole_under_the_key_of_its_attempt(
     variables: SetVariables, storage: Storage, stored: S3Client, video: Path
 ) -> None:
     variables(storage.environment())
-    artifact = Uploader(DESTINATION).upload(video, "video/mp4")
+    artifact = Uploader(DESTINATION, ObjectStorage()).upload(video, "video/mp4")
     assert artifact.uri == URI
     assert artifact.bytes == 6000
     assert artifact.sha256 == hashlib.sha256(video.read_bytes()).hexdigest()
@@ -119,7 +120,7 @@ def test_a_refusal_is_told_at_once(
     variables: SetVariables, storage: Storage, video: Path, change: dict[str, str], words: str
 ) -> None:
     variables(storage.environment() | change)
-    uploader = Uploader(DESTINATION, patience_seconds=3600)
+    uploader = Uploader(DESTINATION, ObjectStorage(), patience_seconds=3600)
     with pytest.raises(StorageUnavailable, match=f"S3 refused {URI}: .*{words}"):
         uploader.upload(video, "video/mp4")
 
@@ -127,13 +128,13 @@ def test_a_refusal_is_told_at_once(
 def test_missing_keys_are_told_at_once(variables: SetVariables, storage: Storage, video: Path) -> None:
     variables(storage.environment() | {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""})
     with pytest.raises(StorageUnavailable, match=r"S3 cannot be used: .*credentials"):
-        Uploader(DESTINATION, patience_seconds=3600).upload(video, "video/mp4")
+        Uploader(DESTINATION, ObjectStorage(), patience_seconds=3600).upload(video, "video/mp4")
 
 
 def test_an_endpoint_that_is_no_url_is_told(variables: SetVariables, storage: Storage) -> None:
     variables(storage.environment() | {"AWS_ENDPOINT_URL_S3": "storage"})
     with pytest.raises(StorageUnavailable, match="S3 cannot be used: Invalid endpoint: storage"):
-        Uploader(DESTINATION)
+        Uploader(DESTINATION, ObjectStorage())
 
 
 def test_patience_with_a_storage_that_is_away_ends(
@@ -141,11 +142,31 @@ def test_patience_with_a_storage_that_is_away_ends(
 ) -> None:
     variables(storage.environment() | {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{free_port}"})
     with pytest.raises(StorageUnavailable, match=r"S3 did not take video.mp4 in 1 s: Could not connect"):
-        Uploader(DESTINATION, patience_seconds=1).upload(video, "video/mp4")
+        Uploader(DESTINATION, ObjectStorage(), patience_seconds=1).upload(video, "video/mp4")
 
 
 def test_a_storage_that_comes_back_gets_the_file(variables: SetVariables, storage: Storage, video: Path) -> None:
     with UnsteadyStorage([503, 0, 0, 500]) as unsteady:
         variables(storage.environment() | {"AWS_ENDPOINT_URL_S3": unsteady.endpoint})
-        Uploader(DESTINATION, patience_seconds=60).upload(video, "video/mp4")
+        Uploader(DESTINATION, ObjectStorage(), patience_seconds=60).upload(video, "video/mp4")
     assert unsteady.bodies == [video.read_bytes()]
+
+
+def test_an_object_is_read_whole_and_one_that_is_gone_is_none(
+    variables: SetVariables, storage: Storage, stored: S3Client
+) -> None:
+    variables(storage.environment())
+    door = ObjectStorage()
+    door.put("videos", "notes/one", b"one", "text/plain")
+    assert door.get("videos", "notes/one", max_bytes=3) == b"one"
+    with pytest.raises(ObjectTooLarge, match="3 bytes"):
+        door.get("videos", "notes/one", max_bytes=2)
+    door.delete("videos", "notes/one")
+    door.delete("videos", "notes/one")
+    assert door.get("videos", "notes/one", max_bytes=3) is None
+
+
+def test_a_bucket_that_is_not_there_is_a_refusal(variables: SetVariables, storage: Storage) -> None:
+    variables(storage.environment())
+    with pytest.raises(StorageUnavailable, match=r"S3 refused s3://no-such-bucket/notes/one: .*NoSuchBucket"):
+        ObjectStorage().get("no-such-bucket", "notes/one", max_bytes=3)
