@@ -35,6 +35,8 @@ class CatalogueModel(Manifest):
         source: a folder (absolute path) or a hub repository (`owner/name`).
         revision: commit or tag of the hub repository; None = its main branch.
         dtype: of the weights on a GPU; None = the family's.
+        scheduler: `ddim` or `dpm`; None = the one that the weights come with.
+        dynamic_guidance: change the guidance from step to step, as upstream advises for 5b with `dpm`.
         sizes: the only legal sizes, such as `720x480`; empty = any multiple of 16 up to the largest area.
     """
 
@@ -42,6 +44,8 @@ class CatalogueModel(Manifest):
     source: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
     revision: str | None = None
     dtype: Literal["float16", "bfloat16", "float32"] | None = None
+    scheduler: Literal["ddim", "dpm"] | None = None
+    dynamic_guidance: bool = False
     sizes: tuple[Size, ...] = ()
     defaults: ModelDefaults = ModelDefaults()
 

@@ -14,6 +14,7 @@ TERMINATION_LOG = "VIDEOJOB_TERMINATION_LOG"
 IMAGE = "VIDEOJOB_IMAGE"  # the image the renderer runs in, for status.renderer.image
 S3_BUCKET = "VIDEOJOB_S3_BUCKET"
 S3_PREFIX = "VIDEOJOB_S3_PREFIX"
+CHECKPOINT_SECONDS = "VIDEOJOB_CHECKPOINT_SECONDS"  # at least so long between two; absent = 10, 0 = each step
 
 CATALOGUE = "VIDEOJOB_CATALOGUE"  # path of catalogue.json
 PROFILES = "VIDEOJOB_PROFILES"  # path of profiles.json

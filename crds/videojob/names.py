@@ -17,6 +17,9 @@ MANAGED_BY = "videojob-operator"
 NAME_LABEL = f"{GROUP}/name"
 UID_LABEL = f"{GROUP}/uid"
 
+INPUTS_FOLDER = "inputs"
+"""In the bucket: holds a folder for each namespace, with the images that its users uploaded."""
+
 _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # Kubernetes' own: no vowels, so no words
 
 
@@ -34,6 +37,11 @@ def artifact_key(prefix: str, namespace: str, uid: str, pod_name: str, file_name
     """
     parts = [part for part in (prefix.strip("/"), namespace, uid, pod_name, file_name) if part]
     return "/".join(parts)
+
+
+def checkpoint_key(prefix: str, namespace: str, uid: str) -> str:
+    """Say where the checkpoint of a VideoJob lies in the bucket: one for all of its attempts."""
+    return "/".join(part for part in (prefix.strip("/"), namespace, uid, "checkpoint", "state.safetensors") if part)
 
 
 def is_of_attempt(uri: str, uid: str, pod_name: str) -> bool:

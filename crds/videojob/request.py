@@ -62,7 +62,7 @@ Side = Annotated[
         }
     ),
 ]
-Uri = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^(s3|https)://[^/]+/.+$")]
+Uri = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^s3://[^/]+/.+$")]
 
 
 class VideoJobRequest(Manifest):
@@ -90,7 +90,9 @@ class VideoJobRequest(Manifest):
     seed: Annotated[Int64, Field(ge=0, le=MAX_SEED)] | None = Field(
         None, description="Equal seeds give equal videos. Absent: drawn by the renderer, recorded in status.resolved."
     )
-    image: Uri | None = Field(None, description="Input image (s3:// or https://) of the image-to-video models.")
+    image: Uri | None = Field(
+        None, description="Input image (s3://BUCKET/KEY) of the image-to-video models: JPEG, PNG or WebP."
+    )
 
     @model_validator(mode="after")
     def _obey_rules(self) -> Self:

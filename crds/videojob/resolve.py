@@ -1,7 +1,7 @@
 """Fill in the defaults of the model: the one pure function with which API and operator say what is really rendered."""
 
 import difflib
-from typing import Any
+from typing import Any, Literal
 
 from videojob.base import Manifest
 from videojob.catalogue import Catalogue, CatalogueModel
@@ -16,6 +16,8 @@ class ResolvedRequest(Manifest):
     Attributes:
         seed: None where the renderer is to draw one.
         negative_prompt: empty where the request has none.
+        scheduler: None = the one that the weights come with.
+        dynamic_guidance: None = no.
     """
 
     prompt: str
@@ -33,6 +35,8 @@ class ResolvedRequest(Manifest):
     guidance_scale: float
     seed: int | None = None
     image: str | None = None
+    scheduler: Literal["ddim", "dpm"] | None = None
+    dynamic_guidance: bool | None = None
 
     def values_for_status(self) -> dict[str, Any]:
         """Return what `status.resolved` shows: no prompt, no place of the weights, no seed that is not decided yet."""
@@ -61,6 +65,8 @@ def resolve(request: VideoJobRequest, catalogue: Catalogue) -> ResolvedRequest:
         dtype=model.dtype or FAMILY_DEFAULTS[model.family].dtype,
         seed=request.seed,
         image=request.image,
+        scheduler=model.scheduler,
+        dynamic_guidance=model.dynamic_guidance or None,
         **values,
     )
 
@@ -98,6 +104,8 @@ def _check(name: str, model: CatalogueModel, values: dict[str, Any], request: Vi
         raise InvalidRequest("has no effect unless guidanceScale is greater than 1", field="negativePrompt")
     if model.family.takes_image and request.image is None:
         raise InvalidRequest(f"is required by {name}", field="image")
+    if request.image is not None and not model.family.takes_image:
+        raise InvalidRequest(f"is not used by {name}, which is no image-to-video model", field="image")
 
 
 def _check_size(name: str, model: CatalogueModel, width: int, height: int) -> None:

@@ -117,7 +117,8 @@ class RendererReport(Manifest):
     dtype: Word | None = None
     peak_memory_bytes: NonNegative | None = None
     seconds: StageSeconds | None = None
-    resumed_from_step: Int32 | None = None
+    resumed_from_step: Int32 | None = Field(None, description="Denoising steps that an earlier pod had done.")
+    checkpoint_ignored: Sentence | None = Field(None, description="Why the checkpoint of an earlier pod was not used.")
 
 
 class VideoJobStatus(Manifest):

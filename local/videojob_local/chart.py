@@ -75,13 +75,22 @@ def local_values(storage: Storage, *, api_port: int, tiny_models: dict[str, Path
 
 
 def tiny_name(family: str) -> str:
-    """Return the catalogue name of a tiny model: a name that begins with CogVideoX1.5 promises that family."""
-    return {"2b": "CogVideoX-tiny", "5b": "CogVideoX-tiny-5b", "1.5": "CogVideoX1.5-tiny"}[family]
+    """Return the catalogue name of a tiny model: a name that begins or ends so promises that family."""
+    return {
+        "2b": "CogVideoX-tiny",
+        "5b": "CogVideoX-tiny-5b",
+        "1.5": "CogVideoX1.5-tiny",
+        "5b-i2v": "CogVideoX-tiny-5b-I2V",
+        "1.5-i2v": "CogVideoX1.5-tiny-I2V",
+    }[family]
 
 
 def tiny_model(family: str, folder: Path) -> Values:
-    """Return the catalogue entry of a tiny model; 33 frames are legal for family 1.5, 49 for all."""
-    return {"family": family, "source": str(folder), "defaults": TINY_DEFAULTS}
+    """Return the catalogue entry of a tiny model; its 49 frames are legal for all families."""
+    model: Values = {"family": family, "source": str(folder), "defaults": TINY_DEFAULTS}
+    if family == "5b-i2v":  # learned positions: it knows one size only
+        model |= {"sizes": ["96x64"], "defaults": {**TINY_DEFAULTS, "width": 96, "height": 64}}
+    return model
 
 
 def require_model(binaries: Binaries, model: str | None) -> None:

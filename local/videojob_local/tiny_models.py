@@ -10,7 +10,7 @@ from pathlib import Path
 from videojob_local.errors import BuildFailed
 from videojob_local.paths import REPOSITORY, cache_folder
 
-FAMILIES = ("2b", "5b", "1.5")
+FAMILIES = ("2b", "5b", "1.5", "5b-i2v", "1.5-i2v")
 _RECIPE = REPOSITORY / "renderer/videojob_renderer/tiny.py"
 
 

@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+from videojob.families import Family
 from videojob_renderer.interruption import Interruption
 
 
@@ -31,13 +32,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     tiny = commands.add_parser("make-tiny", help="write a tiny model of random weights, for tests and demos")
     tiny.add_argument("folder", type=Path, metavar="DIR")
-    tiny.add_argument("--family", choices=("2b", "5b", "1.5"), default="2b")
+    tiny.add_argument("--family", choices=[str(family) for family in Family], default="2b")
     return parser
 
 
 def _make_tiny(folder: Path, family: str) -> None:
-    from videojob.families import Family  # noqa: PLC0415 - imports torch
-    from videojob_renderer.tiny import make_tiny  # noqa: PLC0415
+    from videojob_renderer.tiny import make_tiny  # noqa: PLC0415 - imports torch
 
     try:
         make_tiny(folder, Family(family))

@@ -7,6 +7,7 @@ status is a courtesy until the end; the commit of the result is not.
 import logging
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from videojob.exits import ExitCode
 from videojob.phases import Stage
@@ -20,6 +21,9 @@ from videojob_renderer.interruption import Interruption
 from videojob_renderer.kubernetes import StatusClient
 from videojob_renderer.report import Reporter
 from videojob_renderer.status import StatusWriter
+
+if TYPE_CHECKING:
+    from videojob_renderer.checkpoint_store import CheckpointStore  # imports boto3
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +55,7 @@ class _Attempt:
         self._environ = environ
         self._interruption = interruption
         self._reporter: Reporter | None = None
+        self._store: CheckpointStore | None = None
 
     def run(self) -> ExitCode:
         """Render; every fault becomes an exit code and a termination message.
@@ -62,23 +67,57 @@ class _Attempt:
             settings = read_settings(self._environ)
             logs.configure(settings)
             self._reporter = Reporter(settings, StatusWriter(StatusClient(settings).patch))
-            _render(settings, self._reporter, self._interruption)
+            self._render(settings, self._reporter)
             self._interruption.ignore()
         except Exception as error:  # noqa: BLE001 - whatever it is, it must be told
             self._interruption.ignore()
             return self._end_failed(error)
+        self._forget_checkpoint()
         return ExitCode.OK
 
     def end_interrupted(self) -> ExitCode:
         """Say that the render was asked to stop, unless its result is there already."""
         if self._abandon():
+            self._forget_checkpoint()
             return ExitCode.OK
         return self._end(Reason.INTERRUPTED, "the renderer was asked to stop", ExitCode.INTERRUPTED)
+
+    def _render(self, settings: Settings, reporter: Reporter) -> None:
+        _log.info("rendering", extra=settings.request.values_for_status())
+        reporter.enter(Stage.LOADING)
+        from videojob_renderer.checkpoint_store import CheckpointStore  # noqa: PLC0415 - after the first status
+        from videojob_renderer.storage import ObjectStorage  # noqa: PLC0415
+        from videojob_renderer.upload import Destination, Uploader  # noqa: PLC0415
+
+        storage = ObjectStorage()  # before torch, whose import takes seconds: a wrong setting is told
+        uploader = Uploader(Destination.of(settings), storage)
+        self._store = CheckpointStore(settings, storage)
+        # Idle threads of torch are to sleep: spinning, they doubled the CPU seconds of a decode on shared cores.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        with self._store:
+            from videojob_renderer.render import render  # noqa: PLC0415 - beside the fetching of the checkpoint
+
+            artifacts = render(
+                settings,
+                storage,
+                store=self._store,
+                uploader=uploader,
+                reporter=reporter,
+                interruption=self._interruption,
+            )
+            reporter.commit(artifacts, COMMIT_PATIENCE_SECONDS)
+        _log.info("rendered", extra={"artifacts": artifacts.dump(), "seconds": reporter.seconds})
+
+    def _forget_checkpoint(self) -> None:
+        """Delete the checkpoint of a video that is recorded; without the video it is kept for the next pod."""
+        if self._store is not None:
+            self._store.remove()
 
     def _end_failed(self, error: Exception) -> ExitCode:
         fault = classify(error, self._reporter.stage if self._reporter else Stage.LOADING)
         _log.error("the render failed", exc_info=error, extra={"reason": fault.reason})
         if self._abandon():
+            self._forget_checkpoint()
             return ExitCode.OK
         return self._end(fault.reason, fault.message, fault.exit_code)
 
@@ -102,20 +141,3 @@ class _Attempt:
         except OSError as error:
             _log.warning("the termination message was not written: %s", error)
         return code
-
-
-def _render(settings: Settings, reporter: Reporter, interruption: Interruption) -> None:
-    _log.info("rendering", extra=settings.request.values_for_status())
-    reporter.enter(Stage.LOADING)
-    from videojob_renderer.storage import ObjectStorage  # noqa: PLC0415 - after the first status is on its way
-    from videojob_renderer.upload import Destination, Uploader  # noqa: PLC0415
-
-    storage = ObjectStorage()  # before torch, whose import takes seconds: a wrong setting is told
-    uploader = Uploader(Destination.of(settings), storage)
-    # Idle threads of torch are to sleep: spinning, they doubled the CPU seconds of a decode on shared cores.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from videojob_renderer.render import render  # noqa: PLC0415
-
-    artifacts = render(settings.request, uploader, reporter, interruption)
-    reporter.commit(artifacts, COMMIT_PATIENCE_SECONDS)
-    _log.info("rendered", extra={"artifacts": artifacts.dump(), "seconds": reporter.seconds})

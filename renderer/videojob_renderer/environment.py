@@ -5,6 +5,7 @@ environment is told within a second.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,9 @@ from videojob.families import FAMILY_DEFAULTS, SIZE_MULTIPLE
 from videojob.resolve import ResolvedRequest
 from videojob_renderer.errors import InvalidEnvironment, InvalidRequest
 
+DEFAULT_CHECKPOINT_SECONDS = 10.0
+"""What a pod that is killed without a warning loses at most, and some."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -26,6 +30,7 @@ class Settings:
         api_server: URL of the Kubernetes API server.
         token_dir: folder with `token` and `ca.crt`, rewritten by the kubelet when they rotate.
         image: the image this process runs in, where the operator told it.
+        checkpoint_seconds: at least so long between two checkpoints; 0 = one after each step.
     """
 
     name: str
@@ -38,13 +43,14 @@ class Settings:
     prefix: str
     image: str | None
     request: ResolvedRequest = field(repr=False)  # holds the prompt
+    checkpoint_seconds: float = DEFAULT_CHECKPOINT_SECONDS
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Read and check the environment.
 
     Raises:
-        InvalidEnvironment: a variable is missing; all missing ones are named.
+        InvalidEnvironment: a variable is missing or is no number; all missing ones are named.
         InvalidRequest: the request is not JSON, or breaks a rule; field and rule are named, its values are not.
     """
     required = (
@@ -71,6 +77,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         prefix=environ.get(variables.S3_PREFIX, ""),
         image=environ.get(variables.IMAGE) or None,
         request=_request(environ[variables.REQUEST]),
+        checkpoint_seconds=_seconds(environ, variables.CHECKPOINT_SECONDS, DEFAULT_CHECKPOINT_SECONDS),
     )
 
 
@@ -81,6 +88,19 @@ def termination_log(environ: Mapping[str, str]) -> Path:
 
 def _api_server(host: str, port: str) -> str:
     return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name)
+    if not text:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise InvalidEnvironment(f"{name} must be a number of seconds, at least 0, not {text!r}")
+    return seconds
 
 
 def _request(text: str) -> ResolvedRequest:
@@ -98,10 +118,6 @@ def _request(text: str) -> ResolvedRequest:
 
 def _check(request: ResolvedRequest) -> None:
     """Hold what the operator has resolved already: wrong sizes would only crash after the weights are loaded."""
-    if request.family.takes_image:
-        raise InvalidRequest(
-            f"model: this renderer does not do image-to-video yet, and {request.model} is such a model"
-        )
     frames = FAMILY_DEFAULTS[request.family].frames
     rules = {
         "prompt must not be blank": bool(request.prompt.strip()),
@@ -112,6 +128,8 @@ def _check(request: ResolvedRequest) -> None:
         "steps must be at least 1": request.steps >= 1,
         "guidanceScale must be at least 0": request.guidance_scale >= 0,
         "seed must be from 0 to 9223372036854775807": request.seed is None or 0 <= request.seed < 2**63,
+        "image is required by image-to-video models": bool(request.image) or not request.family.takes_image,
+        "image is for image-to-video models only": not request.image or request.family.takes_image,
         "dtype must be float16, bfloat16 or float32": request.dtype in {"float16", "bfloat16", "float32"},
     }
     if broken := [rule for rule, holds in rules.items() if not holds]:

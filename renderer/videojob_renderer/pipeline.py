@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import CogVideoXPipeline
+from diffusers import CogVideoXDDIMScheduler, CogVideoXDPMScheduler, CogVideoXImageToVideoPipeline, CogVideoXPipeline
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
@@ -20,10 +20,12 @@ from videojob.families import Family
 from videojob.resolve import ResolvedRequest
 from videojob_renderer import telemetry
 from videojob_renderer.cores import available_cores
-from videojob_renderer.errors import GpuFault, WeightsUnavailable
+from videojob_renderer.errors import GpuFault, InvalidRequest, WeightsUnavailable
 from videojob_renderer.hub import download
 from videojob_renderer.stock import StockPipeline
 from videojob_renderer.weights import first_fault, first_missing_tensor, has_vocabulary
+
+_SCHEDULERS = {"ddim": CogVideoXDDIMScheduler, "dpm": CogVideoXDPMScheduler}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,14 @@ class LoadedPipeline:
     """A pipeline that is ready to render.
 
     Attributes:
+        folder: holds its weights.
         revision: the commit of the hub repository; None for a folder.
     """
 
     pipeline: StockPipeline
     device: torch.device
     dtype: torch.dtype
+    folder: Path
     revision: str | None
 
 
@@ -45,6 +49,7 @@ def load(request: ResolvedRequest) -> LoadedPipeline:
 
     Raises:
         WeightsUnavailable: the model is not there, is damaged, or the hub cannot be reached.
+        InvalidRequest: the model knows one size only, and the request has another.
         GpuFault: there is a GPU, but CUDA cannot use it.
     """
     _quieten()
@@ -54,9 +59,11 @@ def load(request: ResolvedRequest) -> LoadedPipeline:
     folder = Path(request.source) if is_folder else download(request.source, request.revision)
     if not folder.is_dir():
         raise WeightsUnavailable(f"the model folder {folder} does not exist on this node")
-    pipeline = _from_pretrained(folder, dtype, device)
+    pipeline = _from_pretrained(folder, request.family, dtype, device)
     _hold_whole(pipeline, folder, request)
-    return LoadedPipeline(pipeline, device, dtype, revision=None if is_folder else folder.name)
+    _hold_size(pipeline, request)
+    _choose_scheduler(pipeline, request.scheduler)
+    return LoadedPipeline(pipeline, device, dtype, folder, revision=None if is_folder else folder.name)
 
 
 def choose_device() -> torch.device:
@@ -73,11 +80,12 @@ def choose_device() -> torch.device:
     return torch.device("cpu")
 
 
-def _from_pretrained(folder: Path, dtype: torch.dtype, device: torch.device) -> StockPipeline:
+def _from_pretrained(folder: Path, family: Family, dtype: torch.dtype, device: torch.device) -> StockPipeline:
+    kind = CogVideoXImageToVideoPipeline if family.takes_image else CogVideoXPipeline
     try:
         # device_map: each file goes to the GPU as it is read, so host memory never holds the whole model.
         device_map = None if device.type == "cpu" else device.type
-        pipeline: StockPipeline = CogVideoXPipeline.from_pretrained(
+        pipeline: StockPipeline = kind.from_pretrained(
             folder, dtype=dtype, device_map=device_map, local_files_only=True
         )
     except torch.OutOfMemoryError:
@@ -104,6 +112,25 @@ def _hold_whole(pipeline: StockPipeline, folder: Path, request: ResolvedRequest)
     for name, module in (("transformer", pipeline.transformer), ("vae", pipeline.vae)):
         if missing := first_missing_tensor(folder / name, module.state_dict()):
             raise WeightsUnavailable(f"the weights in {folder / name} lack the tensor {missing}")
+
+
+def _hold_size(pipeline: StockPipeline, request: ResolvedRequest) -> None:
+    """Hold the size of a model with learned positions (5b-I2V), which would fail at its first step."""
+    config = pipeline.transformer.config
+    if not config.use_learned_positional_embeddings:
+        return
+    scale = pipeline.vae_scale_factor_spatial
+    width, height = config.sample_width * scale, config.sample_height * scale
+    if (request.width, request.height) != (width, height):
+        field, legal = ("width", width) if request.width != width else ("height", height)
+        raise InvalidRequest(f"{field}: must be {legal} for {request.model}, which renders {width}x{height} only")
+
+
+def _choose_scheduler(pipeline: StockPipeline, name: str | None) -> None:
+    """Put the catalogue's scheduler in place of the one that the model ships."""
+    if name is not None:
+        kind = _SCHEDULERS[name]
+        pipeline.scheduler = kind.from_config(pipeline.scheduler.config, timestep_spacing="trailing")
 
 
 def _family_of(config: Any) -> Family:

@@ -41,15 +41,25 @@ class ProgressMeter:
         self._steps = steps
         self._stage = Stage.LOADING
         self._stage_started_seconds = 0.0
+        self._first_fraction = 0.0
         self._step: int | None = None
 
-    def enter(self, stage: Stage, *, seconds: float, now: datetime) -> Progress:
-        """Begin a stage; `seconds` is a monotonic clock, `now` the wall's."""
+    def enter(self, stage: Stage, done: int = 0, total: int = 1, *, seconds: float, now: datetime) -> Progress:
+        """Begin a stage, of which an earlier pod has `done` parts of `total` done.
+
+        Args:
+            stage: which.
+            done: parts.
+            total: parts.
+            seconds: a monotonic clock.
+            now: the wall's.
+        """
         self._stage = stage
         self._stage_started_seconds = seconds
         if stage is Stage.DENOISING:
-            self._step = 0
-        return self._progress(percent_of(stage, 0, 1), None, now)
+            self._step = done
+        self._first_fraction = done / total
+        return self._progress(percent_of(stage, done, total), None, now)
 
     def advance(self, done: int, total: int, *, seconds: float, now: datetime) -> Progress:
         """Say that `done` of `total` parts of the present stage are done."""
@@ -63,10 +73,11 @@ class ProgressMeter:
         return self._progress(100, 0, now)
 
     def _eta_seconds(self, fraction: float, percent: int, seconds: float) -> int | None:
-        if self._stage not in _ESTIMATED_STAGES or not fraction:
+        covered = fraction - self._first_fraction
+        if self._stage not in _ESTIMATED_STAGES or covered <= 0:
             return None
         first, last = _SPANS[self._stage]
-        seconds_per_percent = (seconds - self._stage_started_seconds) / (fraction * (last - first))
+        seconds_per_percent = (seconds - self._stage_started_seconds) / (covered * (last - first))
         return round(seconds_per_percent * (100 - percent))
 
     def _progress(self, percent: int, eta_seconds: int | None, now: datetime) -> Progress:

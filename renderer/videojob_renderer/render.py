@@ -1,34 +1,44 @@
 """One render from beginning to end, stage by stage. This is the first module that imports torch."""
 
-import secrets
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import diffusers
 import torch
 
 from videojob.phases import Stage
-from videojob.resolve import ResolvedRequest
 from videojob.status import Artifacts
+from videojob_renderer.checkpoint_store import CheckpointStore
 from videojob_renderer.decode import count_chunks, decode
-from videojob_renderer.denoise import denoise, encode_prompt, initial_state, padding_latent_frames
+from videojob_renderer.denoise import padding_latent_frames
+from videojob_renderer.denoise_stage import encode, make_plan, run_denoise_stage
+from videojob_renderer.environment import Settings
+from videojob_renderer.image_input import read_image
 from videojob_renderer.interruption import Interruption
 from videojob_renderer.outputs import output_files
-from videojob_renderer.pipeline import LoadedPipeline, load
+from videojob_renderer.pipeline import load
 from videojob_renderer.provenance import provenance
 from videojob_renderer.publish import publish
 from videojob_renderer.report import Reporter
+from videojob_renderer.storage import ObjectStorage
 from videojob_renderer.upload import Uploader
 
-_LARGEST_DRAWN_SEED = 2**32  # short enough to type, and exact in JavaScript
 
-
-def render(request: ResolvedRequest, uploader: Uploader, reporter: Reporter, interruption: Interruption) -> Artifacts:
+def render(
+    settings: Settings,
+    storage: ObjectStorage,
+    *,
+    store: CheckpointStore,
+    uploader: Uploader,
+    reporter: Reporter,
+    interruption: Interruption,
+) -> Artifacts:
     """Render a request and upload its files.
 
     Args:
-        request: what to render.
+        settings: what to render, and for whom.
+        storage: has the input image.
+        store: has the checkpoint of an earlier pod, and takes ours.
         uploader: takes the files.
         reporter: is told every stage and step; it is in stage Loading already.
         interruption: asked to hold each denoising step together.
@@ -37,6 +47,9 @@ def render(request: ResolvedRequest, uploader: Uploader, reporter: Reporter, int
         RendererError: of any kind.
         Interrupted: the process was asked to stop.
     """
+    request = settings.request
+    # Before the weights are loaded: a wrong image is told at once.
+    image = read_image(request.image, settings, storage) if request.image else None
     loaded = load(request)
     reporter.describe(
         torch=torch.__version__,
@@ -44,17 +57,26 @@ def render(request: ResolvedRequest, uploader: Uploader, reporter: Reporter, int
         dtype=str(loaded.dtype).removeprefix("torch."),
         model_revision=loaded.revision,
     )
+    plan = make_plan(loaded, request, image, store.found())
+    beginning = plan.beginning
+    reporter.describe(resumed_from_step=beginning.step or None, checkpoint_ignored=beginning.ignored)
     reporter.enter(Stage.ENCODING)
-    seed = request.seed
-    if seed is None:
-        seed = secrets.randbelow(_LARGEST_DRAWN_SEED)
-        reporter.drew_seed(seed)
-    embeddings = encode_prompt(loaded.pipeline, request.prompt, request.negative_prompt, request.guidance_scale)
-    reporter.enter(Stage.DENOISING)
-    latents = _denoised(loaded, request, seed, embeddings, on_step=reporter.advance, interruption=interruption)
+    if request.seed is None:
+        reporter.drew_seed(beginning.seed)
+    conditioning = encode(loaded, request, image, plan)
+    reporter.enter(Stage.DENOISING, done=beginning.step, total=request.steps)
+    latents = run_denoise_stage(
+        loaded,
+        plan,
+        conditioning,
+        store=store,
+        interruption=interruption,
+        hooks=(lambda state: reporter.advance(state.step, request.steps),),
+    )
+    latents = latents[:, padding_latent_frames(loaded.pipeline, request.num_frames) :]
     with tempfile.TemporaryDirectory(prefix="videojob-") as folder:
         reporter.enter(Stage.DECODING)
-        comment = provenance(request, seed, reporter.account())
+        comment = provenance(request, beginning.seed, reporter.account())
         with output_files(Path(folder), request, comment) as files:
             chunks = count_chunks(loaded.pipeline, latents)
             for done, frames in enumerate(decode(loaded.pipeline, latents), start=1):
@@ -62,41 +84,7 @@ def render(request: ResolvedRequest, uploader: Uploader, reporter: Reporter, int
                 reporter.advance(done, chunks)
         reporter.describe(peak_memory_bytes=_peak_memory_bytes(loaded.device))
         reporter.enter(Stage.UPLOADING)
-        return publish(files, request, seed, uploader, reporter)
-
-
-def _denoised(
-    loaded: LoadedPipeline,
-    request: ResolvedRequest,
-    seed: int,
-    embeddings: torch.Tensor,
-    *,
-    on_step: Callable[[int, int], None],
-    interruption: Interruption,
-) -> torch.Tensor:  # (1, latent frames, channels, height / 8, width / 8), without padding frames
-    generator = torch.Generator("cpu").manual_seed(seed)
-    state = initial_state(
-        loaded.pipeline,
-        num_frames=request.num_frames,
-        height=request.height,
-        width=request.width,
-        generator=generator,
-        device=loaded.device,
-        dtype=embeddings.dtype,
-    )
-    states = denoise(
-        loaded.pipeline,
-        state,
-        embeddings,
-        steps=request.steps,
-        guidance_scale=request.guidance_scale,
-        generator=generator,
-    )
-    while state.step < request.steps:
-        with interruption.deferred():
-            state = next(states)
-            on_step(state.step, request.steps)
-    return state.latents[:, padding_latent_frames(loaded.pipeline, request.num_frames) :]
+        return publish(files, request, beginning.seed, uploader, reporter)
 
 
 def _peak_memory_bytes(device: torch.device) -> int | None:

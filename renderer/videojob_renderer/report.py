@@ -52,11 +52,11 @@ class Reporter:
         self._result: Status | None = None
         self.stage = Stage.LOADING
 
-    def enter(self, stage: Stage) -> None:
-        """Begin a stage."""
+    def enter(self, stage: Stage, *, done: int = 0, total: int = 1) -> None:
+        """Begin a stage, of which an earlier pod has `done` parts of `total` done."""
         self._end_stage()
         self.stage = stage
-        progress = self._meter.enter(stage, seconds=time.monotonic(), now=datetime.now(UTC))
+        progress = self._meter.enter(stage, done, total, seconds=time.monotonic(), now=datetime.now(UTC))
         self._writer.put({"progress": _whole(progress), **self._renderer()}, urgent=True)
 
     def advance(self, done: int, total: int) -> None:

@@ -1,4 +1,4 @@
-"""What the render uses of diffusers' CogVideoXPipeline, whose attributes are invisible to type checkers.
+"""What the render uses of diffusers' CogVideoX pipelines, whose attributes are invisible to type checkers.
 
 An upgrade of diffusers is to be checked against this list.
 """
@@ -9,11 +9,12 @@ import torch
 
 
 class StockPipeline(Protocol):
-    """A loaded CogVideoXPipeline."""
+    """A loaded CogVideoXPipeline or CogVideoXImageToVideoPipeline."""
 
     transformer: Any
     vae: Any
     scheduler: Any
+    video_processor: Any
     vae_scale_factor_spatial: int
     vae_scale_factor_temporal: int
     vae_scaling_factor_image: float

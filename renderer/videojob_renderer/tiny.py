@@ -6,7 +6,7 @@ one differs from run to run.
 """
 
 # The constructors and methods of diffusers and transformers carry no types.
-# mypy: disable-error-code="no-untyped-call,attr-defined,call-arg"
+# mypy: disable-error-code="no-untyped-call,attr-defined,call-arg,union-attr"
 
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from diffusers import (
     AutoencoderKLCogVideoX,
     CogVideoXDDIMScheduler,
     CogVideoXDPMScheduler,
+    CogVideoXImageToVideoPipeline,
     CogVideoXPipeline,
     CogVideoXTransformer3DModel,
 )
@@ -22,22 +23,19 @@ from transformers import T5Config, T5EncoderModel, T5Tokenizer
 from transformers.utils import logging as transformers_logging
 
 from videojob.families import Family
-from videojob_renderer.errors import InvalidRequest
 
-TINY_FAMILIES = (Family.COGVIDEOX_2B, Family.COGVIDEOX_5B, Family.COGVIDEOX_1_5)
-
+_FAMILIES_1_5 = (Family.COGVIDEOX_1_5, Family.COGVIDEOX_1_5_I2V)
 _TEXT_TOKENS = 226
 _TEXT_WIDTH = 32
+_TIME_WIDTH = 16
 _LATENT_CHANNELS = 16
-_SAMPLE_HEIGHT, _SAMPLE_WIDTH, _SAMPLE_FRAMES = 16, 24, 49  # latents of 128x192 pixels; 49 frames
+_SAMPLE_FRAMES = 49
+_SAMPLE_SIZE = (16, 24)  # height and width of the latents of 192x128 pixels
+_FIXED_SAMPLE_SIZE = (8, 12)  # of 96x64: 5b-i2v has learned positions, so it can render no other size
 
 
 def make_tiny(folder: Path, family: Family) -> None:
-    """Write a tiny pipeline of a family as a model folder of 0.6 MB.
-
-    Raises:
-        InvalidRequest: there is no tiny pipeline of this family.
-    """
+    """Write a tiny pipeline of a family as a model folder of 0.6 MB."""
     pipeline = build_tiny(family)
     transformers_logging.disable_progress_bar()
     pipeline.save_pretrained(folder)
@@ -45,15 +43,14 @@ def make_tiny(folder: Path, family: Family) -> None:
         file.chmod(0o644)  # save_pretrained gives 0600, which a renderer of another user could not read
 
 
-def build_tiny(family: Family) -> CogVideoXPipeline:
+def build_tiny(family: Family) -> CogVideoXPipeline | CogVideoXImageToVideoPipeline:
     """Build a tiny pipeline in memory."""
-    if family not in TINY_FAMILIES:
-        raise InvalidRequest(f"there is no tiny pipeline of family {family}; there is {', '.join(TINY_FAMILIES)}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         tokenizer = _tokenizer()
         # eval(): a module fresh from its constructor would drop out parts of the prompt at random.
-        return CogVideoXPipeline(
+        pipeline = CogVideoXImageToVideoPipeline if family.takes_image else CogVideoXPipeline
+        return pipeline(
             tokenizer=tokenizer,
             text_encoder=_text_encoder(len(tokenizer)).eval(),
             vae=_vae(family).eval(),
@@ -88,17 +85,19 @@ def _text_encoder(vocabulary: int) -> T5EncoderModel:
 
 
 def _transformer(family: Family) -> CogVideoXTransformer3DModel:
-    is_1_5 = family is Family.COGVIDEOX_1_5
+    is_1_5 = family in _FAMILIES_1_5
+    height, width = _sample_size(family)
     return CogVideoXTransformer3DModel(
         num_attention_heads=2,
         attention_head_dim=16,
-        in_channels=_LATENT_CHANNELS,
+        in_channels=_LATENT_CHANNELS * (2 if family.takes_image else 1),  # the image's latents come beside the noise
         out_channels=_LATENT_CHANNELS,
-        time_embed_dim=16,
+        time_embed_dim=_TIME_WIDTH,
+        ofs_embed_dim=_TIME_WIDTH if family is Family.COGVIDEOX_1_5_I2V else None,
         text_embed_dim=_TEXT_WIDTH,
         num_layers=2,
-        sample_width=_SAMPLE_WIDTH,
-        sample_height=_SAMPLE_HEIGHT,
+        sample_width=width,
+        sample_height=height,
         sample_frames=_SAMPLE_FRAMES,
         patch_size=2,
         patch_size_t=2 if is_1_5 else None,
@@ -106,20 +105,27 @@ def _transformer(family: Family) -> CogVideoXTransformer3DModel:
         temporal_compression_ratio=4,
         max_text_seq_length=_TEXT_TOKENS,
         use_rotary_positional_embeddings=family is not Family.COGVIDEOX_2B,
+        use_learned_positional_embeddings=family is Family.COGVIDEOX_5B_I2V,
     )
 
 
 def _vae(family: Family) -> AutoencoderKLCogVideoX:
+    height, width = _sample_size(family)
     return AutoencoderKLCogVideoX(
         block_out_channels=(4, 4, 4, 4),  # twice as quick to decode on a CPU as 8
         norm_num_groups=2,
         layers_per_block=1,
         latent_channels=_LATENT_CHANNELS,
-        sample_height=_SAMPLE_HEIGHT * 8,
-        sample_width=_SAMPLE_WIDTH * 8,
+        sample_height=height * 8,
+        sample_width=width * 8,
         temporal_compression_ratio=4,
         scaling_factor=1.15258426 if family is Family.COGVIDEOX_2B else 0.7,
+        invert_scale_latents=family in _FAMILIES_1_5,
     )
+
+
+def _sample_size(family: Family) -> tuple[int, int]:
+    return _FIXED_SAMPLE_SIZE if family is Family.COGVIDEOX_5B_I2V else _SAMPLE_SIZE
 
 
 def _scheduler(family: Family) -> CogVideoXDDIMScheduler | CogVideoXDPMScheduler:

@@ -43,7 +43,7 @@ def test_the_official_models_resolve_to_what_their_model_cards_say(default: Rend
         "CogVideoX1.5-5B-I2V",
     }
     for name, model in models.models.items():
-        image = "https://example.com/in.png" if model.family.takes_image else None
+        image = "s3://videos/in.png" if model.family.takes_image else None
         resolved = resolve(VideoJobRequest(prompt="a cat", model=name, image=image), models)
         family = FAMILY_DEFAULTS[model.family]
         assert resolved.source == f"zai-org/{name}"

@@ -89,8 +89,8 @@ REQUEST_EDGES: list[tuple[Manifest, Manifest, str]] = [
         {"image": "file:///k", "model": "CogVideoX-5b-I2V"},
         "spec.request.image",
     ),
-    ({"image": "https://h/k", "model": "my-I2V"}, {"image": "https://h/k", "model": "my"}, "spec.request.image"),
-    ({"image": "https://h/k", "model": "my-I2V"}, {"model": "my-I2V"}, "spec.request.model"),
+    ({"image": "s3://h/k", "model": "my-I2V"}, {"image": "s3://h/k", "model": "my"}, "spec.request.image"),
+    ({"image": "s3://h/k", "model": "my-I2V"}, {"model": "my-I2V"}, "spec.request.model"),
 ]
 
 

@@ -36,8 +36,8 @@ MODELS = st.sampled_from([*FIXED_SIZE_MODELS, "CogVideoX1.5-5B", "CogVideoX1.5-5
 DOUBTFUL_MODELS = st.sampled_from(["", "-a", "a b", "x" * 63, "x" * 64, "é", "CogVideoX1.5", "-I2V"])
 FRAMES = st.sampled_from([9, 17, 33, 49])
 SIDES = st.integers(4, 85).map(lambda k: 16 * k)
-IMAGES = st.sampled_from(["s3://bucket/key.png", "https://host/key.png"])
-DOUBTFUL_IMAGES = st.sampled_from(["", "s3://b", "s3:///k", "file:///k", "HTTPS://h/k", "s3://b/" + "k" * 2048])
+IMAGES = st.sampled_from(["s3://bucket/key.png", "s3://bucket/inputs/studio/key"])
+DOUBTFUL_IMAGES = st.sampled_from(["", "s3://b", "s3:///k", "file:///k", "https://h/k", "s3://b/" + "k" * 2048])
 
 REQUESTS = st.fixed_dictionaries(
     {"prompt": mostly(TEXTS, DOUBTFUL_TEXTS)},

@@ -66,7 +66,8 @@ def test_a_wrong_request_is_told_by_its_fields_without_its_values(environ: dict[
         ({"seed": 2**63}, "seed must be from 0"),
         ({"prompt": "  "}, "prompt must not be blank"),
         ({"dtype": "int8"}, "dtype must be"),
-        ({"family": "5b-i2v", "image": "s3://x/y.png"}, "does not do image-to-video"),
+        ({"family": "5b-i2v"}, "image is required by image-to-video models"),
+        ({"image": "s3://x/y.png"}, "image is for image-to-video models only"),
     ],
 )
 def test_a_request_that_cannot_be_rendered_is_refused(
@@ -75,6 +76,17 @@ def test_a_request_that_cannot_be_rendered_is_refused(
     text = make_request(**change).model_dump_json(by_alias=True)
     with pytest.raises(InvalidRequest, match=sentence):
         read_settings(environ | {"VIDEOJOB_REQUEST": text})
+
+
+def test_the_interval_of_checkpoints_is_read(environ: dict[str, str]) -> None:
+    assert read_settings(environ).checkpoint_seconds == 10
+    assert read_settings(environ | {"VIDEOJOB_CHECKPOINT_SECONDS": "2.5"}).checkpoint_seconds == 2.5
+
+
+@pytest.mark.parametrize("text", ["often", "-1", "nan", "inf"])
+def test_an_interval_that_is_none_is_told(environ: dict[str, str], text: str) -> None:
+    with pytest.raises(InvalidEnvironment, match=f"CHECKPOINT_SECONDS must be a number .* not '{text}'"):
+        read_settings(environ | {"VIDEOJOB_CHECKPOINT_SECONDS": text})
 
 
 def test_the_last_words_have_a_place_even_without_an_environment() -> None:

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import CogVideoXDDIMScheduler, CogVideoXDPMScheduler
 
 from videojob.families import Family
 from videojob.resolve import ResolvedRequest
 from videojob_renderer import hub
-from videojob_renderer.errors import WeightsUnavailable
+from videojob_renderer.errors import InvalidRequest, WeightsUnavailable
 from videojob_renderer.pipeline import load
-from videojob_renderer.tiny import TINY_FAMILIES, make_tiny
+from videojob_renderer.tiny import make_tiny
 
 pytestmark = pytest.mark.torch
 
@@ -48,10 +49,10 @@ def cut_off(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-100])
 
 
-@pytest.mark.parametrize("family", TINY_FAMILIES)
+@pytest.mark.parametrize("family", Family)
 def test_a_model_loads_with_its_family(tmp_path: Path, make_request: MakeRequest, family: Family) -> None:
     make_tiny(tmp_path / "tiny", family)
-    loaded = load(make_request(source=str(tmp_path / "tiny"), family=family, num_frames=17))
+    loaded = load(make_request(source=str(tmp_path / "tiny"), family=family, num_frames=17, width=96, height=64))
     assert loaded.revision is None
     if not torch.cuda.is_available():
         assert (loaded.device.type, loaded.dtype) == ("cpu", torch.float32)
@@ -84,6 +85,29 @@ def test_what_is_wrong_with_a_model_is_told_with_its_file(
         load(make_request(source=str(model)))
     assert words.format(model=model) in raised.value.message
     assert "\n" not in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        ({"width": 192, "height": 128}, "width: must be 96 for CogVideoX-tiny, which renders 96x64 only"),
+        ({"width": 96, "height": 128}, "height: must be 64 for CogVideoX-tiny, which renders 96x64 only"),
+    ],
+)
+def test_a_model_with_learned_positions_tells_its_one_size(
+    tmp_path: Path, make_request: MakeRequest, size: dict[str, int], words: str
+) -> None:
+    make_tiny(tmp_path / "tiny", Family.COGVIDEOX_5B_I2V)
+    with pytest.raises(InvalidRequest, match=words):
+        load(make_request(source=str(tmp_path / "tiny"), family=Family.COGVIDEOX_5B_I2V, **size))
+
+
+def test_the_catalogue_can_choose_the_scheduler(make_request: MakeRequest, model_folder: Path) -> None:
+    source = str(model_folder)
+    assert type(load(make_request(source=source)).pipeline.scheduler) is CogVideoXDDIMScheduler
+    chosen = load(make_request(source=source, scheduler="dpm")).pipeline.scheduler
+    assert type(chosen) is CogVideoXDPMScheduler
+    assert (chosen.config.timestep_spacing, chosen.config.prediction_type) == ("trailing", "v_prediction")
 
 
 def test_a_model_of_another_family_than_the_catalogue_says_is_told(make_request: MakeRequest, model: Path) -> None:

@@ -18,6 +18,8 @@ from videojob.families import Family
 from videojob.resolve import ResolvedRequest
 from videojob.status import Artifacts, Progress, RendererReport
 from videojob_local.s3 import Storage
+from videojob_renderer.checkpoint import decode
+from videojob_renderer.tiny import make_tiny
 
 pytestmark = pytest.mark.torch
 
@@ -126,6 +128,10 @@ def test_sigterm_while_denoising_ends_with_75_and_no_video(
     assert api.progress[-1]["stage"] == "Denoising"
     assert api.statuses[-1]["renderer"]["seconds"]["denoise"] > 0
     assert keys(stored, "squirrel-stopped") == []
+    checkpoint = f"studio/{UID}/checkpoint/state.safetensors"
+    saved = decode(stored.get_object(Bucket="videos", Key=checkpoint)["Body"].read())
+    assert saved.state.step >= api.progress[-1]["step"], "the step that was under way was finished and saved"
+    stored.delete_object(Bucket="videos", Key=checkpoint)
     assert not list(run.scratch.glob("videojob-*"))
     assert SECRET not in run.text
 
@@ -173,8 +179,33 @@ def test_a_wrong_endpoint_of_s3_is_told_before_anything_is_loaded(
     assert {progress["stage"] for progress in api.progress} == {"Loading"}
 
 
-def test_image_to_video_ends_with_64(start: Start, make_request: MakeRequest) -> None:
-    run = start(make_request(family=Family.COGVIDEOX_5B_I2V, image="s3://videos/first.png"))
+def test_an_image_becomes_a_video(
+    start: Start, make_request: MakeRequest, api: RecordingApi, stored: S3Client, tmp_path: Path
+) -> None:
+    make_tiny(tmp_path / "model", Family.COGVIDEOX_5B_I2V)
+    picture = io.BytesIO()
+    Image.linear_gradient("L").save(picture, "PNG")
+    stored.put_object(Bucket="videos", Key="inputs/studio/first.png", Body=picture.getvalue())
+    request = make_request(
+        family=Family.COGVIDEOX_5B_I2V,
+        source=str(tmp_path / "model"),
+        image="s3://videos/inputs/studio/first.png",
+        width=96,
+        height=64,
+    )
+    run = start(request, VIDEOJOB_POD_NAME="squirrel-image")
+    assert run.wait() == 0, run.text
+    video = api.statuses[-1]["artifacts"]["video"]
+    assert (video["width"], video["height"], video["frames"]) == (96, 64, 9)
+
+
+def test_an_image_that_is_not_there_is_told_before_anything_is_loaded(
+    start: Start, make_request: MakeRequest, api: RecordingApi
+) -> None:
+    run = start(make_request(family=Family.COGVIDEOX_5B_I2V, image="s3://videos/inputs/studio/none.png"))
     assert run.wait() == 64, run.text
-    assert run.last_words["reason"] == "InvalidRequest"
-    assert "image-to-video" in run.last_words["message"]
+    assert run.last_words == {
+        "reason": "InvalidRequest",
+        "message": "image: there is no s3://videos/inputs/studio/none.png",
+    }
+    assert {progress["stage"] for progress in api.progress} == {"Loading"}

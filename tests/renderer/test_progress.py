@@ -24,6 +24,14 @@ def test_steps_and_estimate_follow_the_denoising() -> None:
     assert (half.step, half.percent, half.eta_seconds) == (5, 48, 52)
 
 
+def test_the_estimate_of_a_resumed_render_goes_by_its_own_steps_only() -> None:
+    meter = ProgressMeter("squirrel-x7k2p", steps=10)
+    started = meter.enter(Stage.DENOISING, 5, 10, seconds=100, now=NOW)
+    assert (started.step, started.percent, started.eta_seconds) == (5, 48, None)
+    next_one = meter.advance(6, 10, seconds=108.3, now=NOW)  # 8.3 s for 8.3 percent: a second each
+    assert (next_one.step, next_one.percent, next_one.eta_seconds) == (6, 56, 44)
+
+
 def test_the_end_says_a_hundred_percent() -> None:
     meter = ProgressMeter("squirrel-x7k2p", steps=10)
     meter.enter(Stage.UPLOADING, seconds=0, now=NOW)

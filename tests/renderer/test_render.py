@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from memory_storage import MemoryStorage
 from safetensors.torch import load_file, save_file
 
 from videojob.phases import Stage
 from videojob.resolve import ResolvedRequest
 from videojob.status import Artifact, Artifacts
+from videojob_renderer.checkpoint_store import CheckpointStore
 from videojob_renderer.environment import Settings
 from videojob_renderer.errors import DiskFull, NonFiniteLatents
 from videojob_renderer.interruption import Interruption
@@ -56,7 +58,11 @@ def render_it(uploader: KeepingUploader, statuses: list[Status]) -> Iterator[Cal
         reporters.append(reporter)
         reporter.enter(Stage.LOADING)
         taking: Any = uploader
-        return render(request, taking, reporter, Interruption())
+        storage: Any = MemoryStorage()
+        with CheckpointStore(settings, storage) as store:
+            return render(
+                settings, storage, store=store, uploader=taking, reporter=reporter, interruption=Interruption()
+            )
 
     yield render_it
     for reporter in reporters:

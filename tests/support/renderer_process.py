@@ -54,6 +54,10 @@ class RendererProcess:
         """Send SIGTERM."""
         self._process.terminate()
 
+    def kill(self) -> None:
+        """Send SIGKILL, as a node that is lost or the kernel's out-of-memory killer would."""
+        self._process.kill()
+
     def wait_until(self, condition: Callable[[], object], what: str, seconds: float = 60) -> None:
         """Wait until a condition holds while the renderer runs."""
         deadline = time.monotonic() + seconds
