@@ -107,6 +107,7 @@ class StageSeconds(Manifest):
 class RendererReport(Manifest):
     """With what the video was rendered. Written by the renderer."""
 
+    video_job_uid: Word | None = Field(None, description="The VideoJob that the writer was started for.")
     image: Annotated[str, StringConstraints(max_length=512)] | None = None
     version: Word | None = None
     gpu: Annotated[str, StringConstraints(max_length=128)] | None = Field(None, description="Absent on a CPU.")

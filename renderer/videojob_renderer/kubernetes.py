@@ -1,9 +1,10 @@
 """The renderer's one door to the Kubernetes API: merge patches of the status of its own VideoJob.
 
-The pod's bound token is read again for every request, because the kubelet rewrites it. A uid in the patch would be no
-guard, because for a status the API server overlooks it (seen on 1.36): so we look at the uid of the answer, and a pod
-whose VideoJob was deleted and made anew ends after one stray write, which names that pod. The answer holds the whole
-VideoJob, prompt included, and is never logged.
+The pod's bound token is read again for every request, because the kubelet rewrites it. A uid in the patch's metadata
+would be no guard, because for a status the API server overlooks it (seen on 1.36): so every patch names it in
+`renderer.videoJobUid`, where the chart's admission policy compares it. Where that policy is not installed we look at
+the uid of the answer, and a pod whose VideoJob was deleted and made anew ends after one stray write, which names that
+pod. The answer holds the whole VideoJob, prompt included, and is never logged.
 """
 
 import ssl
@@ -61,8 +62,9 @@ class StatusClient:
             ApiServerAway: another try may help.
             StatusUnavailable: no other try will help: the VideoJob is gone or another one, or the patch is wrong.
         """
+        signed = {**status, "renderer": {**status.get("renderer", {}), "videoJobUid": self._uid}}
         try:
-            answer = self._http.patch(self._path, json={"status": status}, headers=self._headers())
+            answer = self._http.patch(self._path, json={"status": signed}, headers=self._headers())
         except (httpx.HTTPError, OSError) as error:
             raise ApiServerAway(f"{type(error).__name__}: {error}") from error
         if answer.is_success:
