@@ -47,11 +47,6 @@ test: setup ## Run all tests (TESTS=path to run some)
 	@$(PYTHON_BIN) -m videojob_local build
 	@$(PYTHON_BIN) -m pytest --numprocesses=$(TEST_WORKERS) --dist=loadfile $(TESTS)
 
-.PHONY: bench-operator
-bench-operator: setup ## Measure the operator with 10,000 jobs and write bench/results/operator.json (about 15 minutes)
-	@$(PYTHON_BIN) -m videojob_local build
-	@$(PYTHON_BIN) bench/operator
-
 .PHONY: check
 check: setup ## Check format, lint, types, import contracts and generated files
 	@.venv/bin/ruff format --check .
@@ -70,8 +65,9 @@ crds: setup ## Write crds/videojobs.yaml and the chart's copy from the models
 	@$(PYTHON_BIN) -m videojob.crd crds/videojobs.yaml charts/videojob/files/crd.yaml
 
 .PHONY: docs
-docs: setup ## Write docs/reasons.md from the catalogue of reasons
+docs: setup ## Write docs/reasons.md from the catalogue of reasons, and the chart's README from its values
 	@$(PYTHON_BIN) scripts/reasons_page.py
+	@$(PYTHON_BIN) scripts/chart_readme.py
 
 .PHONY: golden
 golden: setup ## Write what the chart renders to into tests/chart/golden

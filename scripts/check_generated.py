@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import chart_readme
 import reasons_page
 
 from videojob import crd
@@ -27,6 +28,8 @@ def stale_files() -> list[str]:
     stale = [f"{path}: run `make crds`" for path in CRD_COPIES if (ROOT / path).read_text() != crd.render()]
     if reasons_page.PAGE.read_text() != reasons_page.render():
         stale.append("docs/reasons.md: run `make docs`")
+    if chart_readme.PAGE.read_text() != chart_readme.render():
+        stale.append("charts/videojob/README.md: run `make docs`")
     for image in IMAGES:
         path = ROOT / f"requirements/{image}.txt"
         if not path.exists() or path.read_text() != export_requirements(image):

@@ -58,19 +58,15 @@ def local_values(storage: Storage, *, api_port: int, tiny_models: dict[str, Path
                 },
             }
         },
-        "operator": {
-            "replicas": 1,  # two pods cannot listen on one port of one machine
-            "updateStrategy": {"type": "Recreate"},
-            "healthPort": free_port(),
-            "resources": {"requests": {"cpu": "50m"}},
-        },
+        "operator": {"healthPort": free_port(), "resources": {"requests": {"cpu": "50m"}}},
         "api": {
             "host": "127.0.0.1",
             "port": api_port,
-            "updateStrategy": {"type": "Recreate"},
+            "updateStrategy": {"type": "Recreate"},  # two pods cannot listen on one port of one machine
             "drainSeconds": 0,
             "resources": {"requests": {"cpu": "50m"}},
         },
+        "tests": {"apiUrl": f"http://127.0.0.1:{api_port}"},  # Services have no addresses on a process node
     }
 
 

@@ -9,7 +9,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-FIELDS = ("job", "namespace", "uid", "phase", "reason", "error", "identity", "host", "attempt")
+FIELDS = ("job", "namespace", "uid", "phase", "reason", "error")
 
 
 class JsonFormatter(logging.Formatter):

@@ -28,9 +28,11 @@ def test_its_helm_install_is_one_the_chart_takes(helm: Helm, root: Path, page: s
 
 
 def test_the_values_shown_for_weights_on_a_volume_are_taken(helm: Helm, root: Path, tmp_path: Path) -> None:
-    (shown,) = [block for block in blocks((root / READMES[1]).read_text()) if block.startswith("models:")]
-    values = tmp_path / "values.yaml"
-    values.write_text(shown)
-    result = helm("template", "videojob", "charts/videojob", f"--values={values}")
-    assert result.returncode == 0, result.stderr
-    assert "claimName" in result.stdout
+    shown = [block for block in blocks((root / READMES[1]).read_text()) if block.startswith(("models:", "weights:"))]
+    assert len(shown) == 2
+    for block in shown:
+        values = tmp_path / "values.yaml"
+        values.write_text(block)
+        result = helm("template", "videojob", "charts/videojob", f"--values={values}")
+        assert result.returncode == 0, result.stderr
+        assert "claimName" in result.stdout

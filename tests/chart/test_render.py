@@ -10,9 +10,10 @@ from tests.chart.rendering import Helm, Render, Rendered
 from videojob_local.binaries import Binaries
 
 
-@pytest.mark.parametrize("arguments", [(), ("--values=charts/videojob/ci/full-values.yaml",)])
-def test_helm_lint_is_content(helm: Helm, arguments: tuple[str, ...]) -> None:
-    result = helm("lint", "--strict", "charts/videojob", *arguments)
+@pytest.mark.parametrize("name", golden_renders.CASES)
+def test_helm_lint_is_content(helm: Helm, name: str) -> None:
+    values = [f"--values={golden_renders.VALUES[name]}"] if name in golden_renders.VALUES else []
+    result = helm("lint", "--strict", "charts/videojob", *values)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -50,9 +51,22 @@ def test_two_releases_in_a_namespace_do_not_share_a_name(helm: Helm) -> None:
     assert ("Service", "first-videojob-api") in names("first")
 
 
+def test_releases_of_one_name_in_two_namespaces_do_not_share_a_name_of_the_whole_cluster(helm: Helm) -> None:
+    def names(namespace: str) -> set[tuple[str, str]]:
+        rendered = helm("template", "video", "charts/videojob", f"--namespace={namespace}", "--set=crds.enabled=false")
+        manifests = [each for each in yaml.safe_load_all(rendered.stdout) if each]
+        return {(m["kind"], m["metadata"]["name"]) for m in manifests if "namespace" not in m["metadata"]}
+
+    assert len(names("first")) == 6
+    assert not names("first") & names("second")
+
+
 def test_names_stay_within_what_kubernetes_allows(helm: Helm) -> None:
     rendered = helm("template", "r" * 53, "charts/videojob", "--set=crds.enabled=false").stdout
-    assert all(len(each["metadata"]["name"]) <= 63 for each in yaml.safe_load_all(rendered) if each)
+    for name in (each["metadata"]["name"] for each in yaml.safe_load_all(rendered) if each):
+        assert len(name) <= 63 or (
+            name.endswith((".renderer-status", ".renderer-account", ".operator-jobs")) and len(name) <= 253
+        )
 
 
 def test_the_notes_warn_of_what_would_hurt_later(helm: Helm) -> None:
@@ -62,10 +76,18 @@ def test_the_notes_warn_of_what_would_hurt_later(helm: Helm) -> None:
         assert result.returncode == 0, result.stderr
         return result.stdout.partition("NOTES:")[2]
 
-    assert "workload identity" in notes()
+    assert "No S3 keys are set" in notes()
     assert "delete every VideoJob" not in notes()
     assert "delete every VideoJob" in notes("crds.keep=false")
-    assert "workload identity" not in notes("storage.existingSecret=keys")
+    assert "No S3 keys are set" not in notes("storage.existingSecret=keys")
+    assert "no role" in notes("storage.workloadIdentity=true")
+    assert "keeps them in the cluster" in notes("storage.accessKeyId=a,storage.secretAccessKey=b")
+    assert "forbid" in notes("weights.hostPath=/w")
+    assert "any VideoJob" in notes("admissionPolicies.enabled=false")
+    assert "authentication" in notes("api.ingress.enabled=true,api.ingress.hosts={a.example.com}")
+    assert "authentication" in notes("api.service.type=LoadBalancer")
+    assert "downloads" in notes()
+    assert "downloads" not in notes("weights.claim.existing=c")
 
 
 def test_a_kubernetes_without_selectable_fields_is_refused(helm: Helm) -> None:

@@ -6,7 +6,7 @@ The Roles are written out here in full: a new right shows up as a failing test.
 from typing import Any
 
 import pytest
-from tests.chart.rendering import Rendered
+from tests.chart.rendering import Render, Rendered
 
 Rules = set[tuple[str, str, str]]
 
@@ -42,11 +42,34 @@ def test_each_role_holds_exactly_these_rights(default: Rendered, name: str) -> N
     assert rights(default.one("Role", name)) == RIGHTS[name]
 
 
-def test_there_are_no_other_roles_and_none_for_the_whole_cluster(default: Rendered, full: Rendered) -> None:
+def test_there_are_no_other_roles_and_none_of_the_releases_own_for_the_whole_cluster(
+    default: Rendered, full: Rendered
+) -> None:
     for rendered in (default, full):
         assert {role["metadata"]["name"] for role in rendered.of_kind("Role")} == set(RIGHTS)
-        assert not rendered.of_kind("ClusterRole")
         assert not rendered.of_kind("ClusterRoleBinding")
+        for role in rendered.of_kind("ClusterRole"):
+            assert any(
+                label.startswith("rbac.authorization.k8s.io/aggregate-to-") for label in role["metadata"]["labels"]
+            )
+
+
+def test_the_common_roles_of_kubernetes_include_videojobs(default: Rendered, render: Render) -> None:
+    granted = {}
+    for role in default.of_kind("ClusterRole"):
+        (target,) = [key for key in role["metadata"]["labels"] if key.startswith("rbac.authorization.k8s.io/")]
+        assert role["metadata"]["labels"][target] == "true"
+        granted[target.rpartition("-")[2]] = rights(role)
+    assert granted == {
+        "view": {
+            *(("videojob.dev", "videojobs", verb) for verb in ("get", "list", "watch")),
+            ("videojob.dev", "videojobs/status", "get"),
+        },
+        "edit": {("videojob.dev", "videojobs", verb) for verb in ("create", "update", "patch", "delete")},
+        "admin": {("videojob.dev", "videojobs", "deletecollection")},
+    }
+    assert not render(crds__aggregateRoles="false").of_kind("ClusterRole")
+    assert not render(crds__enabled="false").of_kind("ClusterRole"), "they go with the definition, once a cluster"
 
 
 def test_each_role_is_bound_to_its_own_service_account_only(default: Rendered, full: Rendered) -> None:

@@ -31,6 +31,36 @@ REFUSED = {
         "storage.existingSecret=s,storage.accessKeyId=a,storage.secretAccessKey=b",
         "/storage/accessKeyId",
     ),
+    "a workload identity and a Secret": (
+        "storage.workloadIdentity=true,storage.existingSecret=s",
+        "/storage/existingSecret",
+    ),
+    "a workload identity and keys": (
+        "storage.workloadIdentity=true,storage.accessKeyId=a,storage.secretAccessKey=b",
+        "/storage/accessKeyId",
+    ),
+    "two caches of weights": ("weights.hostPath=/w,weights.claim.existing=c", "/weights/claim/existing"),
+    "a claim that is there and is made": (
+        "weights.claim.create=true,weights.claim.existing=c",
+        "/weights/claim/existing",
+    ),
+    "weights to fetch and nowhere to put them": ("weights.fetch.enabled=true", "weights.claim.create"),
+    "weights of an unknown model": (
+        "weights.claim.create=true,weights.fetch.enabled=true,weights.fetch.models={CogVideoX-7b}",
+        "CogVideoX-5b",
+    ),
+    "two monitors": (
+        "monitoring.serviceMonitor.enabled=true,monitoring.podMonitor.enabled=true",
+        "/monitoring/podMonitor",
+    ),
+    "an interval without a unit": ("monitoring.podMonitor.interval=30", "/monitoring/podMonitor/interval"),
+    "a route without a gateway": ("api.httpRoute.enabled=true", "/api/httpRoute/parentRefs"),
+    "a network that is an address": (
+        "networkPolicies.apiServer.cidrs={10.0.0.1}",
+        "/networkPolicies/apiServer/cidrs/0",
+    ),
+    "a priority class without a value": ("priorityClasses.low.description=x", "/priorityClasses/low"),
+    "a quote in a user name": ("admissionPolicies.jobControllers={it's}", "/admissionPolicies/jobControllers/0"),
     "an endpoint without a scheme": ("storage.endpoint=s3.example.com", "/storage/endpoint"),
     "a digest that is a tag": ("api.image.digest=latest", "/api/image/digest"),
     "an ingress without a host": ("api.ingress.enabled=true", "/api/ingress/hosts"),
@@ -57,6 +87,9 @@ OPEN_MAPS = {
     ("models",),
     ("profiles",),
     *((part, field) for part in ("operator", "api") for field in ("resources", "updateStrategy")),
+    ("weights", "fetch", "resources"),
+    ("networkPolicies", "dns", "podSelector"),
+    ("monitoring", "dashboard", "labels"),
 }
 
 
@@ -87,11 +120,11 @@ def test_the_schema_knows_exactly_the_values_there_are(schema: Manifest, text: s
 def test_every_value_has_a_line_that_explains_it(text: str) -> None:
     """Each key whose value is not a block of further keys is preceded by a comment `# -- ...`."""
     closed, _, _ = text.partition("\nmodels:")
-    rest = text[text.index("\nstorage:") :]
+    rest = text[text.index("\nweights:") :]
     lines = (closed + rest).splitlines()
     undocumented = []
     for above, line in pairwise(lines):
         is_value = re.match(r"^ *[A-Za-z]+: +[^#\s]", line)
-        if is_value and not above.lstrip().startswith("#") and not re.match(r"^    (requests|limits):", line):
+        if is_value and not above.lstrip().startswith("#") and not re.match(r"^ +(requests|limits):", line):
             undocumented.append(line)
     assert not undocumented

@@ -81,26 +81,18 @@ annotations:
 {{/* What every pod of the chart has in its spec; meets Pod Security "restricted". Takes (list $ "part" .Values.PART). */}}
 {{- define "videojob.podSpec" -}}
 {{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
 {{- $part := index . 2 -}}
-serviceAccountName: {{ include "videojob.fullname" $root }}-{{ index . 1 }}
+serviceAccountName: {{ include "videojob.fullname" $root }}-{{ $name }}
 automountServiceAccountToken: true
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ $part.terminationGracePeriodSeconds }}
 securityContext:
-  runAsNonRoot: true
-  runAsUser: 65532
-  runAsGroup: 65532
-  fsGroup: 65532
-  seccompProfile: {type: RuntimeDefault}
+  {{- include "videojob.podSecurity" $root | nindent 2 }}
 {{- with $part.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
-{{- with $root.Values.imagePullSecrets }}
-imagePullSecrets:
-  {{- range . }}
-  - name: {{ . }}
-  {{- end }}
-{{- end }}
+{{- include "videojob.pullSecrets" $root }}
 {{- with $part.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
@@ -112,6 +104,31 @@ tolerations:
 {{- with $part.affinity }}
 affinity:
   {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $part.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- range . }}
+  - {{ merge (deepCopy .) (dict "labelSelector" (dict "matchLabels" (include "videojob.selector" (list $root $name) | fromYaml))) | toJson }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Security context of every pod of the chart. */}}
+{{- define "videojob.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{/* Secrets of the registry. */}}
+{{- define "videojob.pullSecrets" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
 {{- end }}
 {{- end -}}
 

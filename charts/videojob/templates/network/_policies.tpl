@@ -1,0 +1,52 @@
+{{/* Egress that every part needs: names, and the API server. Its address is no label's: it runs outside of the pod network. */}}
+{{- define "videojob.egress" -}}
+{{- $network := .Values.networkPolicies -}}
+- to:
+    - namespaceSelector: {}
+      podSelector:
+        {{- toYaml $network.dns.podSelector | nindent 8 }}
+  ports:
+    - {protocol: UDP, port: {{ $network.dns.port }}}
+    - {protocol: TCP, port: {{ $network.dns.port }}}
+- to:
+    {{- range $network.apiServer.cidrs }}
+    - ipBlock: {cidr: {{ . | quote }}}
+    {{- end }}
+  ports:
+    {{- range $network.apiServer.ports }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+{{- end -}}
+
+{{/* Egress to the S3 service; its port is the endpoint's. */}}
+{{- define "videojob.storageEgress" -}}
+{{- $url := urlParse (.Values.storage.endpoint | default "https://s3.amazonaws.com") -}}
+{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (eq $url.scheme "http" | ternary "80" "443") -}}
+- to:
+    {{- range .Values.networkPolicies.storage.cidrs }}
+    - ipBlock: {cidr: {{ . | quote }}}
+    {{- end }}
+    {{- with .Values.networkPolicies.storage.podSelector }}
+    - namespaceSelector: {}
+      podSelector:
+        {{- toYaml . | nindent 8 }}
+    {{- end }}
+  ports:
+    - {protocol: TCP, port: {{ $port }}}
+{{- end -}}
+
+{{/* Head of a NetworkPolicy. Takes a dict: root, part, namespace, selector (YAML). */}}
+{{- define "videojob.networkPolicy" -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "videojob.fullname" .root }}-{{ .part }}
+  namespace: {{ .namespace }}
+  labels:
+    {{- include "videojob.labels" (list .root .part) | nindent 4 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- .selector | nindent 6 }}
+  policyTypes: [Ingress, Egress]
+{{- end -}}

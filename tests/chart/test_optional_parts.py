@@ -1,0 +1,219 @@
+"""What can be switched on: each part does what its value says, and is absent without it."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.chart.rendering import Manifest, Render, Rendered
+
+from videojob_operator.settings import read_profiles
+
+CI = "charts/videojob/ci"
+
+
+@pytest.fixture(scope="module")
+def gateway(render: Render) -> Rendered:
+    return render(f"--values={CI}/gateway-values.yaml")
+
+
+@pytest.fixture(scope="module")
+def monitoring(render: Render) -> Rendered:
+    return render(f"--values={CI}/monitoring-values.yaml")
+
+
+@pytest.fixture(scope="module")
+def node_cache(render: Render) -> Rendered:
+    return render(f"--values={CI}/node-cache-values.yaml")
+
+
+def test_nothing_optional_is_there_unless_it_is_asked_for(default: Rendered) -> None:
+    assert {manifest["kind"] for manifest in default.manifests} == {
+        "ClusterRole",
+        "ConfigMap",
+        "CustomResourceDefinition",
+        "Deployment",
+        "Pod",  # of helm test
+        "Role",
+        "RoleBinding",
+        "Service",
+        "ServiceAccount",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        *(["PodDisruptionBudget"] if default.one("Deployment", "videojob-operator")["spec"]["replicas"] > 1 else []),
+    }
+
+
+def test_the_autoscaler_owns_the_number_of_pods(gateway: Rendered, default: Rendered) -> None:
+    (autoscaler,) = gateway.of_kind("HorizontalPodAutoscaler")
+    assert autoscaler["spec"]["scaleTargetRef"]["name"] == "videojob-api"
+    assert "replicas" not in gateway.one("Deployment", "videojob-api")["spec"]
+    assert default.one("Deployment", "videojob-api")["spec"]["replicas"] == 1
+
+
+def test_a_budget_guards_several_pods_and_a_single_one_may_go(gateway: Rendered, render: Render) -> None:
+    budget = gateway.one("PodDisruptionBudget", "videojob-api")["spec"]
+    labels = gateway.one("Deployment", "videojob-api")["spec"]["template"]["metadata"]["labels"]
+    assert budget["selector"]["matchLabels"].items() <= labels.items()
+    assert budget["maxUnavailable"] == "50%"
+    single = render(operator__replicas="1", api__replicas="1")
+    assert not single.of_kind("PodDisruptionBudget")
+
+
+@pytest.mark.parametrize("name", ["videojob-operator", "videojob-api"])
+def test_pods_are_spread_and_each_part_by_itself(default: Rendered, name: str) -> None:
+    (constraint,) = default.pod_spec(name)["topologySpreadConstraints"]
+    labels = default.one("Deployment", name)["spec"]["selector"]["matchLabels"]
+    assert constraint["labelSelector"]["matchLabels"] == labels
+
+
+def test_the_route_leads_from_the_gateway_to_the_service(gateway: Rendered) -> None:
+    (route,) = gateway.of_kind("HTTPRoute")
+    (rule,) = route["spec"]["rules"]
+    (backend,) = rule["backendRefs"]
+    service = gateway.one("Service", backend["name"])
+    assert backend["port"] == service["spec"]["ports"][0]["port"]
+    assert route["spec"]["parentRefs"] == [{"name": "public", "namespace": "gateways"}]
+
+
+def test_templates_in_extra_objects_are_rendered(gateway: Rendered) -> None:
+    assert gateway.one("ResourceQuota", "videojob-gpus", "videojob")["spec"]["hard"]
+
+
+def test_priority_classes_are_those_that_profiles_name(gateway: Rendered, tmp_path: Path) -> None:
+    classes = {each["metadata"]["name"]: each["value"] for each in gateway.of_kind("PriorityClass")}
+    assert classes == {"video-batch": -10}
+    assert profiles(gateway, tmp_path)["batch"].priority_class_name == "video-batch"
+
+
+def profiles(rendered: Rendered, folder: Path) -> dict[str, object]:
+    (folder / "profiles.json").write_text(rendered.one("ConfigMap", "videojob-config")["data"]["profiles.json"])
+    return read_profiles(folder / "profiles.json")  # type: ignore[return-value]
+
+
+def test_every_profile_mounts_the_cache_of_weights(gateway: Rendered, tmp_path: Path) -> None:
+    for profile in profiles(gateway, tmp_path).values():
+        assert profile.volumes[0]["persistentVolumeClaim"] == {"claimName": "videojob-weights"}
+        assert profile.volume_mounts[0] == {"name": "weights", "mountPath": "/weights"}
+        told = {entry["name"]: entry.get("value") for entry in profile.env}
+        assert told == {"VIDEOJOB_MODEL_CACHE": "/weights", "HF_TOKEN": None, "HF_HUB_OFFLINE": "1"}
+
+
+def test_what_a_profile_says_itself_comes_after_and_so_wins(render: Render, tmp_path: Path) -> None:
+    own = "profiles.default.env[0].name=VIDEOJOB_MODEL_CACHE,profiles.default.env[0].value=/mine"
+    rendered = render("--set=weights.claim.existing=c", f"--set={own}")
+    env = profiles(rendered, tmp_path)["default"].env
+    assert [entry["value"] for entry in env] == ["/weights", "/mine"]
+
+
+def test_a_folder_of_the_node_is_a_cache_as_well(node_cache: Rendered, tmp_path: Path) -> None:
+    profile = profiles(node_cache, tmp_path)["default"]
+    assert profile.volumes[0]["hostPath"] == {"path": "/var/cache/videojob", "type": "DirectoryOrCreate"}
+    assert profile.volume_mounts[0]["mountPath"] == "/cache"
+
+
+def test_each_model_is_fetched_by_a_job_that_fills_the_claim(gateway: Rendered) -> None:
+    jobs = {job["metadata"]["annotations"]["videojob.dev/model"]: job for job in gateway.of_kind("Job")}
+    assert set(jobs) == {"CogVideoX-2b", "CogVideoX1.5-5B"}
+    spec = jobs["CogVideoX-2b"]["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    assert container["args"] == [
+        *("fetch", "zai-org/CogVideoX-2b", "--cache", "/weights"),
+        *("--revision", "1137dacfc2c9c012bed6a0793f4ecf2ca8e7ba01"),
+    ]
+    assert "HF_HUB_OFFLINE" not in {entry["name"] for entry in container["env"]}, "somebody must ask the hub"
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["serviceAccountName"] == "videojob-fetch"
+    assert not [b for b in gateway.of_kind("RoleBinding") if "fetch" in json.dumps(b)]
+    (claim,) = gateway.of_kind("PersistentVolumeClaim")
+    assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+
+
+def test_a_job_that_fetches_something_else_has_another_name(render: Render) -> None:
+    def names(*more: str) -> set[str]:
+        values = ("--set=weights.claim.existing=c,weights.fetch.enabled=true", *more)
+        return {job["metadata"]["name"] for job in render(*values).of_kind("Job")}
+
+    assert names() == names()
+    assert not names() & names("--set=models.CogVideoX-2b.revision=1137dac")
+    assert not names() & names("--set=renderer.image.tag=next")
+
+
+def policy(rendered: Rendered, part: str) -> Manifest:
+    spec: Manifest = rendered.one("NetworkPolicy", f"videojob-{part}")["spec"]
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    return spec
+
+
+def ports(rules: list[Manifest]) -> set[object]:
+    return {port["port"] for rule in rules for port in rule["ports"]}
+
+
+def test_each_part_calls_only_what_it_needs(monitoring: Rendered) -> None:
+    assert policy(monitoring, "renderer")["ingress"] == []
+    assert ports(policy(monitoring, "renderer")["egress"]) == {53, 6443, 9000}
+    assert ports(policy(monitoring, "api")["egress"]) == {53, 6443, 9000}
+    assert ports(policy(monitoring, "operator")["egress"]) == {53, 6443, 443}
+
+
+def test_renderers_reach_the_hub_and_s3_by_its_own_port(node_cache: Rendered) -> None:
+    spec = node_cache.one("NetworkPolicy", "videojob-renderer", "team-b")["spec"]
+    assert ports(spec["egress"]) == {53, 443, 6443, 8333}
+
+
+def test_an_endpoint_without_a_port_has_that_of_its_scheme(render: Render) -> None:
+    for endpoint, port in (("", 443), ("https://s3.example.com", 443), ("http://s3.example.com", 80)):
+        rendered = render(
+            networkPolicies__enabled="true", networkPolicies__hub__enabled="false", storage__endpoint=endpoint
+        )
+        assert port in ports(policy(rendered, "renderer")["egress"])
+
+
+def test_the_network_policy_selects_the_pods_that_the_operator_makes(monitoring: Rendered, root: Path) -> None:
+    selector = policy(monitoring, "renderer")["podSelector"]["matchLabels"]
+    (golden, *_) = sorted((root / "tests/data/operator").glob("job-*.yaml"))
+    job = yaml.safe_load(golden.read_text())
+    assert selector.items() <= job["spec"]["template"]["metadata"]["labels"].items()
+
+
+def test_only_those_named_call_the_api_and_helm_test(monitoring: Rendered) -> None:
+    (rule,) = policy(monitoring, "api")["ingress"]
+    (test, gate) = rule["from"]
+    assert gate["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "ingress-nginx"}
+    labels = monitoring.one("Pod", "videojob-test")["metadata"]["labels"]
+    assert test["podSelector"]["matchLabels"].items() <= labels.items()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "key"),
+    [("monitoring", "ServiceMonitor", "endpoints"), ("node_cache", "PodMonitor", "podMetricsEndpoints")],
+)
+def test_a_monitor_finds_the_operator(name: str, kind: str, key: str, request: pytest.FixtureRequest) -> None:
+    rendered: Rendered = request.getfixturevalue(name)
+    spec = rendered.one(kind, "videojob-operator")["spec"]
+    (endpoint,) = spec[key]
+    assert (endpoint["port"], endpoint["path"]) == ("health", "/metrics")
+    target = rendered.one("Service", "videojob-operator-metrics") if kind == "ServiceMonitor" else None
+    labels = (target or rendered.one("Deployment", "videojob-operator")["spec"]["template"])["metadata"]["labels"]
+    assert spec["selector"]["matchLabels"].items() <= labels.items()
+    (port,) = rendered.pod_spec("videojob-operator")["containers"][0]["ports"]
+    assert port["name"] == endpoint["port"]
+
+
+def test_the_dashboard_is_found_by_its_label_and_is_whole(monitoring: Rendered, root: Path) -> None:
+    dashboard = monitoring.one("ConfigMap", "videojob-dashboard")
+    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
+    content = json.loads(dashboard["data"]["videojob.json"])
+    assert content == json.loads((root / "charts/videojob/files/dashboard.json").read_text())
+    assert len({panel["id"] for panel in content["panels"]}) == len(content["panels"]) > 8
+
+
+def test_every_alert_says_what_is_wrong_and_the_page_what_to_do(monitoring: Rendered, root: Path) -> None:
+    rules = monitoring.one("PrometheusRule", "videojob")["spec"]["groups"][0]["rules"]
+    page = (root / "docs/operations.md").read_text()
+    own = [rule for rule in rules if rule["alert"] != "VideoQueueLong"]
+    assert len(own) == 5
+    for rule in own:
+        assert rule["annotations"]["summary"]
+        assert f"`{rule['alert']}`" in page
+        assert rule["expr"].count("(") == rule["expr"].count(")")

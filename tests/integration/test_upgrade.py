@@ -1,0 +1,82 @@
+"""The life of a release on the real control plane: upgraded from the chart before this one, tested, removed.
+
+tests/data/chart holds the chart of the version before, as `helm package` wrote it.
+"""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from cluster import ROOT, Cluster, wait_for
+
+from videojob_local import chart
+from videojob_local.ports import free_port
+from videojob_local.tiny_models import ensure_tiny_models
+
+pytestmark = [pytest.mark.cluster, pytest.mark.torch, pytest.mark.timeout(600)]
+
+PREVIOUS = ROOT / "tests/data/chart/videojob-0.1.0.tgz"
+NEW_VALUES = {"tests"}
+"""Values of the local stack that the previous chart does not know."""
+
+
+@pytest.fixture
+def previous(cluster: Cluster) -> Iterator[Cluster]:
+    """The previous chart, installed with the values of the local stack."""
+    cluster.api_port = free_port()
+    values = chart.local_values(
+        cluster.stack.s3.storage,
+        api_port=cluster.api_port,
+        tiny_models=ensure_tiny_models(),
+        default_model=chart.tiny_name("2b"),
+    )
+    known = {key: value for key, value in values.items() if key not in NEW_VALUES}
+    where = [f"--namespace={cluster.namespace}", "--set=crds.enabled=false", "--wait", "--timeout=120s"]
+    command = ["install", chart.RELEASE, str(PREVIOUS), "--values=-", *where]
+    chart.run_helm(cluster.stack.binaries, cluster.stack.kubeconfig, command, json.dumps(known))
+    yield cluster
+    cluster.close()
+
+
+def test_an_upgrade_loses_no_videojob_that_runs_or_waits(previous: Cluster) -> None:
+    """One renders and one waits for its GPU while operator, rights and policies are replaced under them."""
+    previous.create("running", steps=12)
+    previous.wait_for_phase("running", "Starting", "Running", seconds=240)
+    previous.create("suspended", spec={"suspend": True})
+    previous.wait_for_phase("suspended", "Queued")
+    (pod,) = previous.pods("running")
+    previous.install()
+    assert [each["metadata"]["uid"] for each in previous.pods("running")] == [pod["metadata"]["uid"]]
+    previous.patch("suspended", {"spec": {"suspend": False}})
+    for name in ("running", "suspended"):
+        status = previous.wait_for_phase(name, "Succeeded", seconds=240)["status"]
+        assert status["attempts"] == 1
+        assert status["artifacts"]["video"]["sha256"]
+
+
+def test_helm_test_passes_on_an_installation_that_works(cluster: Cluster) -> None:
+    cluster.install()
+    said = helm_test(cluster)
+    assert "Phase:          Succeeded" in said
+    logs = cluster.kubectl.run("logs", f"--namespace={cluster.namespace}", "videojob-test")
+    assert '"active_jobs": 0' in logs
+    assert "dry run of a VideoJob -> accepted" in logs
+    assert not cluster.kubectl.run("get", "vj", f"--namespace={cluster.namespace}", "--output=name")
+
+
+def helm_test(cluster: Cluster) -> str:
+    command = ["test", chart.RELEASE, f"--namespace={cluster.namespace}", "--timeout=120s"]
+    return chart.run_helm(cluster.stack.binaries, cluster.stack.kubeconfig, command)
+
+
+def test_an_uninstall_leaves_the_videojobs_their_jobs_and_the_result(cluster: Cluster) -> None:
+    cluster.install("api.replicas=0")
+    cluster.create("kept")
+    cluster.wait_for_phase("kept", "Succeeded", seconds=240)
+    chart.uninstall(cluster.stack.binaries, cluster.stack.kubeconfig, cluster.namespace)
+    policies = "get", "validatingadmissionpolicies", "--output=name"
+    wait_for(lambda: cluster.namespace not in cluster.kubectl.run(*policies), "the policies to be gone")
+    kept = cluster.get("kept")
+    assert kept
+    assert kept["status"]["phase"] == "Succeeded"
+    assert cluster.job("kept")
