@@ -62,3 +62,9 @@ class Reason(StrEnum):
     STORAGE_UNAVAILABLE = "StorageUnavailable"  # S3 refused or did not answer
     DISK_FULL = "DiskFull"  # no space left for the video on the node
     ARTIFACT_MISSING = "ArtifactMissing"  # the renderer ended well but recorded no video
+
+    # Notified
+    WEBHOOK_DELIVERED = "WebhookDelivered"  # the receiver of the webhook was told
+    WEBHOOK_RETRYING = "WebhookRetrying"  # the receiver could not be told yet, another try follows
+    WEBHOOK_FAILED = "WebhookFailed"  # the receiver could not be told within 24 hours, or wants no webhooks
+    WEBHOOK_REFUSED = "WebhookRefused"  # the installation does not send webhooks there, or none at all

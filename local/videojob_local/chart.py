@@ -58,11 +58,16 @@ def local_values(storage: Storage, *, api_port: int, tiny_models: dict[str, Path
                 },
             }
         },
-        "operator": {"healthPort": free_port(), "resources": {"requests": {"cpu": "50m"}}},
+        "operator": {
+            "replicas": 1,  # two pods cannot listen on one port of one machine
+            "updateStrategy": {"type": "Recreate"},
+            "healthPort": free_port(),
+            "resources": {"requests": {"cpu": "50m"}},
+        },
         "api": {
             "host": "127.0.0.1",
             "port": api_port,
-            "updateStrategy": {"type": "Recreate"},  # two pods cannot listen on one port of one machine
+            "updateStrategy": {"type": "Recreate"},
             "drainSeconds": 0,
             "resources": {"requests": {"cpu": "50m"}},
         },

@@ -10,6 +10,7 @@ us in any order.
 from collections.abc import Collection
 
 from videojob.names import NAME_LABEL
+from videojob.phases import Phase
 from videojob_operator.manifests import Key, Kind, Manifest, key_of, uid_of
 from videojob_operator.observed import Observed
 
@@ -34,6 +35,11 @@ class Cache:
     def video_job_keys(self) -> Collection[Key]:
         """Return the keys of all VideoJobs."""
         return self._objects[Kind.VIDEO_JOBS].keys()
+
+    def phases(self) -> list[str]:
+        """Return the phase of every VideoJob. Safe to call from another thread: lists of dicts are made at once."""
+        objects = [found for named in list(self._objects[Kind.VIDEO_JOBS].values()) for found in list(named.values())]
+        return [found.get("status", {}).get("phase", Phase.PENDING.value) for found in objects]
 
     def absorb(self, kind: Kind, manifest: Manifest) -> Key | None:
         """Take in an object, unless a newer version of it is known.

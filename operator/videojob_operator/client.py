@@ -4,6 +4,7 @@ Exceptions of the HTTP library end here and become those of `errors`.
 """
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,13 +35,18 @@ _MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 class Client:
     """A session of its own: Kopf closes the one it is given before our last writes are done.
 
+    Args:
+        credentials: the API server and who we are to it.
+        on_answer: told method and status of each answer; status 0 where there was none.
+
     Attributes:
         clock: the API server's.
     """
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, credentials: Credentials, on_answer: Callable[[str, int], None]) -> None:
         self.clock = ServerClock(lambda: datetime.now(UTC))
         self._server = credentials.server
+        self._on_answer = on_answer
         self._http = credentials.session(connections=CONNECTIONS, timeout_seconds=TIMEOUT_SECONDS)
 
     async def close(self) -> None:
@@ -101,6 +107,33 @@ class Client:
         """Record an Event."""
         await self._call("POST", f"{self._server}/api/v1/namespaces/{namespace}/events", json=event)
 
+    async def read_lease(self, namespace: str, name: str) -> Manifest | None:
+        """Read a Lease; None where there is none."""
+        try:
+            return await self._call("GET", self._leases(namespace) + f"/{name}")
+        except Conflict:
+            return None
+
+    async def create_lease(self, lease: Manifest) -> None:
+        """Create a Lease.
+
+        Raises:
+            Conflict: another candidate was faster.
+        """
+        await self._call("POST", self._leases(lease["metadata"]["namespace"]), json=lease)
+
+    async def replace_lease(self, lease: Manifest) -> None:
+        """Write a Lease that was read before.
+
+        Raises:
+            Conflict: it was changed since.
+        """
+        meta = lease["metadata"]
+        await self._call("PUT", self._leases(meta["namespace"]) + f"/{meta['name']}", json=lease)
+
+    def _leases(self, namespace: str) -> str:
+        return f"{self._server}/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+
     def _url(self, kind: Kind, namespace: str, name: str = "") -> str:
         return f"{self._server}{_PREFIXES[kind]}/namespaces/{namespace}/{kind}" + (f"/{name}" if name else "")
 
@@ -110,7 +143,9 @@ class Client:
                 text = await answer.text()
                 self.clock.hear(answer.headers.get("Date"))
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            self._on_answer(method, 0)
             raise KubernetesUnavailable(f"{method} {url}: {str(error) or type(error).__name__}") from error
+        self._on_answer(method, answer.status)
         if answer.status < 400:
             content: Manifest = json.loads(text)
             return content

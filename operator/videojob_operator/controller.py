@@ -16,6 +16,8 @@ from videojob_operator.errors import Conflict, KubernetesUnavailable, OperatorEr
 from videojob_operator.events import phase_event
 from videojob_operator.health import Health
 from videojob_operator.manifests import Key, Kind, Manifest
+from videojob_operator.metrics import Metrics
+from videojob_operator.notifier import Notifier
 from videojob_operator.observed import Observed
 from videojob_operator.reconcile import Action, CreateJob, DeleteJob, SetStatus, SuspendJob, reconcile
 from videojob_operator.settings import Settings
@@ -35,6 +37,7 @@ class Controller:
 
     Args:
         clock: tells the time for status fields.
+        may_act: set while this operator is the one that works; the workers rest while it is not.
     """
 
     def __init__(
@@ -47,6 +50,9 @@ class Controller:
         namespaces: tuple[str, ...],
         clock: Callable[[], datetime],
         health: Health,
+        metrics: Metrics,
+        notifier: Notifier,
+        may_act: asyncio.Event,
     ) -> None:
         self._settings = settings
         self._client = client
@@ -55,6 +61,9 @@ class Controller:
         self._namespaces = namespaces
         self._clock = clock
         self._health = health
+        self._metrics = metrics
+        self._notifier = notifier
+        self._may_act = may_act
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -81,20 +90,26 @@ class Controller:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._notifier.stop()
 
     async def _work(self) -> None:
         while True:
             key = await self._queue.get()
+            await self._may_act.wait()
             names = {"job": key.name, "namespace": key.namespace}
             try:
-                await self._look(key)
+                with self._metrics.reconcile_seconds.time():
+                    await self._look(key)
             except KubernetesUnavailable as error:
+                self._metrics.reconcile_errors.labels("unavailable").inc()
                 log.warning("Kubernetes is unavailable; trying again", extra=names | {"error": str(error)})
                 self._queue.failed(key, longest_pause_seconds=LONGEST_PAUSE_UNAVAILABLE_SECONDS)
             except OperatorError as error:
+                self._metrics.reconcile_errors.labels("refused").inc()
                 log.warning("refused; trying again", extra=names | {"error": str(error)})
                 self._queue.failed(key, longest_pause_seconds=LONGEST_PAUSE_REFUSED_SECONDS)
             except Exception:  # a bug with one job must not end the work for all others
+                self._metrics.reconcile_errors.labels("bug").inc()
                 log.exception("reconciling failed", extra=names)
                 self._queue.failed(key, longest_pause_seconds=LONGEST_PAUSE_REFUSED_SECONDS)
             else:
@@ -115,6 +130,7 @@ class Controller:
             self._queue.add(key)
         if decision.requeue_after_seconds is not None:
             self._queue.add_later(key, decision.requeue_after_seconds)
+        self._notifier.offer(key, self._cache.get(Kind.VIDEO_JOBS, key))
 
     async def _carry_out(self, key: Key, observed: Observed, action: Action) -> None:
         match action:
@@ -162,6 +178,7 @@ class Controller:
     async def _set_status(self, key: Key, observed: Observed, fields: Manifest) -> None:
         patched = await self._client.patch_status(key, observed.video_job or {}, fields)
         self._cache.absorb(Kind.VIDEO_JOBS, patched)
+        self._metrics.count(observed, fields)
         if "phase" in fields:
             said = {name: fields.get(name, observed.status.get(name)) for name in ("phase", "reason", "message")}
             log.info("phase changed", extra=_names(key, observed) | {"phase": said["phase"], "reason": said["reason"]})

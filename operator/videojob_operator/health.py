@@ -1,72 +1,74 @@
-"""/healthz and /readyz, in a thread of their own: tasks in Kopf's loop would hold up its shutdown for five seconds."""
+"""What the probes are told: does the event loop move, is every watch alive, is the work going on.
+
+A watch is renewed every two minutes, by us or by the API server, and Kopf tries again every few seconds while it
+cannot. One that was not even tried for longer is dead, and only a new process helps. An outage of the API server is
+no reason to fail: a new process could not reach it either.
+"""
 
 import asyncio
-import threading
 import time
+from collections.abc import Callable
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-from videojob.errors import ConfigurationError
 
 LONGEST_LAG_SECONDS = 30.0
 BEAT_SECONDS = 1.0
+WATCH_SECONDS = 120
+LONGEST_SILENCE_SECONDS = 300.0
 
 
 class Health:
     """What the probes are told.
 
+    Args:
+        monotonic: a clock that only runs forward.
+
     Attributes:
-        not_ready_because: None once the cache is filled and the workers run.
+        not_ready_because: None once the cache is filled and the workers run, or while standing by.
+        role: what /readyz says when all is well.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.not_ready_because: str | None = "starting"
-        self._last_beat = time.monotonic()
+        self.role = "ok"
+        self._monotonic = monotonic
+        self._last_beat = monotonic()
+        self._watches: dict[str, float] = {}
 
     async def beat(self) -> None:
         """Prove, again and again, that the event loop moves."""
         while True:
-            self._last_beat = time.monotonic()
+            self.moved()
             await asyncio.sleep(BEAT_SECONDS)
+
+    def moved(self) -> None:
+        """Take note that the event loop moves."""
+        self._last_beat = self._monotonic()
 
     def lag_seconds(self) -> float:
         """Return how long the event loop has been silent."""
-        return time.monotonic() - self._last_beat
+        return self._monotonic() - self._last_beat
+
+    def watch_tried(self, watch: str) -> None:
+        """Take note that a watch was begun, whatever came of it."""
+        self._watches[watch] = self._monotonic()
+
+    def dead_watches(self) -> list[str]:
+        """Return the watches that nobody renews any more."""
+        now = self._monotonic()
+        return sorted(watch for watch, at in list(self._watches.items()) if now - at > LONGEST_SILENCE_SECONDS)
 
     def answer(self, path: str) -> tuple[HTTPStatus, str]:
         """Answer a probe."""
         if path == "/healthz":
-            alive = self.lag_seconds() < LONGEST_LAG_SECONDS
-            return (HTTPStatus.OK, "ok") if alive else (HTTPStatus.SERVICE_UNAVAILABLE, "the event loop is stuck")
+            why = self._ill_because()
+            return (HTTPStatus.OK, "ok") if why is None else (HTTPStatus.SERVICE_UNAVAILABLE, why)
         if path == "/readyz":
             why = self.not_ready_because
-            return (HTTPStatus.OK, "ok") if why is None else (HTTPStatus.SERVICE_UNAVAILABLE, why)
+            return (HTTPStatus.OK, self.role) if why is None else (HTTPStatus.SERVICE_UNAVAILABLE, why)
         return HTTPStatus.NOT_FOUND, "not found"
 
-
-def serve_health(health: Health, port: int) -> ThreadingHTTPServer:
-    """Serve the probes on all addresses; `shutdown` ends it.
-
-    Raises:
-        ConfigurationError: the port is taken, or not ours to take.
-    """
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, text = health.answer(self.path)
-            body = f"{text}\n".encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "text/plain")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_arguments: object) -> None:
-            """Probes come every few seconds and say nothing."""
-
-    try:
-        server = ThreadingHTTPServer(("", port), Handler)
-    except OSError as error:
-        raise ConfigurationError(f"cannot serve probes on port {port}: {error.strerror}") from error
-    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
-    return server
+    def _ill_because(self) -> str | None:
+        if self.lag_seconds() >= LONGEST_LAG_SECONDS:
+            return "the event loop is stuck"
+        dead = self.dead_watches()
+        return f"no watch of {', '.join(dead)}" if dead else None

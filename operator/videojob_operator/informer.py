@@ -16,6 +16,7 @@ from videojob_operator.cache import Cache
 from videojob_operator.client import SELECTORS
 from videojob_operator.controller import Controller
 from videojob_operator.credentials import Credentials
+from videojob_operator.health import WATCH_SECONDS, Health
 from videojob_operator.manifests import Kind
 from videojob_operator.work_queue import WorkQueue
 
@@ -67,8 +68,8 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.networking.error_backoffs = EndlessBackoff()
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 5
-    settings.watching.server_timeout = 600
-    settings.watching.client_timeout = 660
+    settings.watching.server_timeout = WATCH_SECONDS  # goes on from the last version seen, without a new list
+    settings.watching.client_timeout = WATCH_SECONDS + 60
     settings.watching.reconnect_backoff = 0.5
     settings.watching.chunk_size = 500
     for kind, (group, version) in _GROUPS.items():
@@ -77,7 +78,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
 
 
 def build_registry(
-    credentials: Credentials, cache: Cache, queue: WorkQueue, controller: Controller
+    credentials: Credentials, cache: Cache, queue: WorkQueue, controller: Controller, health: Health
 ) -> kopf.OperatorRegistry:
     """Register the handlers that feed cache and queue."""
     registry = kopf.OperatorRegistry()
@@ -93,7 +94,11 @@ def build_registry(
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.AiohttpSession:
-        session = credentials.session(connections=CONNECTIONS, timeout_seconds=660)
+        session = credentials.session(
+            connections=CONNECTIONS,
+            timeout_seconds=WATCH_SECONDS + 60,
+            on_request=lambda path: _note_watch(health, path),
+        )
         return kopf.AiohttpSession(
             server=credentials.server, aiohttp_session=session, default_namespace=credentials.namespace
         )
@@ -101,6 +106,13 @@ def build_registry(
     for kind in Kind:
         _feed(registry, kind, cache, queue)
     return registry
+
+
+def _note_watch(health: Health, path: str) -> None:
+    """Kopf lists and watches collections of a namespace, `…/namespaces/NAMESPACE/PLURAL`, and reads the API's index."""
+    *_, parent, namespace, plural = ("", "", *path.split("/"))
+    if parent == "namespaces":
+        health.watch_tried(f"{plural} in {namespace}")
 
 
 def _feed(registry: kopf.OperatorRegistry, kind: Kind, cache: Cache, queue: WorkQueue) -> None:

@@ -9,7 +9,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-FIELDS = ("job", "namespace", "uid", "phase", "reason", "error")
+FIELDS = ("job", "namespace", "uid", "phase", "reason", "error", "identity", "host", "attempt")
 
 
 class JsonFormatter(logging.Formatter):

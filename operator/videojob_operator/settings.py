@@ -12,6 +12,7 @@ from videojob.base import Manifest
 from videojob.catalogue import Catalogue
 from videojob.errors import ConfigurationError
 from videojob.settings_file import read_settings_file
+from videojob_operator.addresses import Network, read_networks
 
 NAMESPACES = "VIDEOJOB_NAMESPACES"
 RENDERER_IMAGE = "VIDEOJOB_RENDERER_IMAGE"
@@ -19,6 +20,11 @@ RENDERER_SERVICE_ACCOUNT = "VIDEOJOB_RENDERER_SERVICE_ACCOUNT"
 STORAGE_CONFIGMAP = "VIDEOJOB_STORAGE_CONFIGMAP"
 STORAGE_SECRET = "VIDEOJOB_STORAGE_SECRET"  # noqa: S105 - a name
 HEALTH_PORT = "VIDEOJOB_HEALTH_PORT"
+LEASE = "VIDEOJOB_LEASE"
+LEASE_SECONDS = "VIDEOJOB_LEASE_SECONDS"
+SHORTEST_LEASE_SECONDS = 3
+WEBHOOK_SECRET_FILE = "VIDEOJOB_WEBHOOK_SECRET_FILE"  # noqa: S105 - a name
+WEBHOOK_ALLOWED_NETWORKS = "VIDEOJOB_WEBHOOK_ALLOWED_NETWORKS"
 
 
 class Profile(Manifest):
@@ -52,7 +58,11 @@ class Settings:
         namespaces: whose VideoJobs are served; empty = the operator's own namespace.
         storage_config_map: gives the renderer its bucket and endpoint.
         storage_secret: gives the renderer its keys; None with workload identity.
-        health_port: of /healthz and /readyz.
+        health_port: of /healthz, /readyz and /metrics.
+        lease: name of the Lease by which one of several operators is chosen; None = this is the only one.
+        lease_seconds: after so long without a sign of life another operator takes over.
+        webhook_secret_file: holds what webhooks are signed with; None = none are sent.
+        webhook_allowed_networks: called by webhooks though they are not public.
     """
 
     catalogue: Catalogue
@@ -63,6 +73,10 @@ class Settings:
     storage_config_map: str
     storage_secret: str | None
     health_port: int = 8081
+    lease: str | None = None
+    lease_seconds: int = 15
+    webhook_secret_file: Path | None = None
+    webhook_allowed_networks: tuple[Network, ...] = ()
 
 
 def read_settings(env: Mapping[str, str]) -> Settings:
@@ -79,7 +93,11 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         renderer_service_account=_required(env, RENDERER_SERVICE_ACCOUNT),
         storage_config_map=_required(env, STORAGE_CONFIGMAP),
         storage_secret=env.get(STORAGE_SECRET) or None,
-        health_port=_port(env.get(HEALTH_PORT) or "8081"),
+        health_port=_number(env, HEALTH_PORT, 8081, "a port number", range(65536)),
+        lease=env.get(LEASE) or None,
+        lease_seconds=_number(env, LEASE_SECONDS, 15, "seconds from 3 to 600", range(SHORTEST_LEASE_SECONDS, 601)),
+        webhook_secret_file=Path(secret) if (secret := env.get(WEBHOOK_SECRET_FILE)) else None,
+        webhook_allowed_networks=_networks(env.get(WEBHOOK_ALLOWED_NETWORKS, "")),
     )
 
 
@@ -103,7 +121,15 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _port(text: str) -> int:
-    if not text.isdigit() or not 0 <= int(text) <= 65535:
-        raise ConfigurationError(f"the environment variable {HEALTH_PORT} must be a port number, not {text!r}")
+def _number(env: Mapping[str, str], name: str, default: int, what: str, legal: range) -> int:
+    text = env.get(name) or str(default)
+    if not text.isdecimal() or int(text) not in legal:
+        raise ConfigurationError(f"the environment variable {name} must be {what}, not {text!r}")
     return int(text)
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return read_networks(text)
+    except ValueError as error:
+        raise ConfigurationError(f"the environment variable {WEBHOOK_ALLOWED_NETWORKS}: {error}") from error

@@ -2,11 +2,14 @@
 
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from cluster import Cluster, Kubectl
+from operator_process import Start
 
 from videojob_local.stack import Stack
 
@@ -30,12 +33,35 @@ PROFILES = {
 @pytest.fixture(scope="module")
 def studio(stack: Stack, kubernetes_http: httpx.Client, kubectl: Kubectl) -> Iterator[Cluster]:
     """A namespace with the operator (no REST API), shared by the tests of a module: each names its VideoJobs apart."""
-    namespace = f"studio-{next(_numbers)}"
-    kubernetes_http.post("/api/v1/namespaces", json={"metadata": {"name": namespace}}).raise_for_status()
-    cluster = Cluster(stack, kubernetes_http, kubectl, namespace)
+    with _installed(stack, kubernetes_http, kubectl, "api.replicas=0") as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def empty_studio(stack: Stack, kubernetes_http: httpx.Client, kubectl: Kubectl) -> Iterator[Cluster]:
+    """A namespace with all of the chart but its pods, shared by the tests of a module."""
+    with _installed(stack, kubernetes_http, kubectl, "api.replicas=0", "operator.replicas=0") as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def start(empty_studio: Cluster, tmp_path: Path) -> Iterator[Start]:
+    """Start operators for the empty studio; afterwards they and their VideoJobs are gone."""
+    start = Start(empty_studio, tmp_path)
     try:
-        cluster.install("api.replicas=0", profiles=PROFILES)
+        yield start
+    finally:
+        start.close()
+
+
+@contextmanager
+def _installed(stack: Stack, http: httpx.Client, kubectl: Kubectl, *overrides: str) -> Iterator[Cluster]:
+    namespace = f"studio-{next(_numbers)}"
+    http.post("/api/v1/namespaces", json={"metadata": {"name": namespace}}).raise_for_status()
+    cluster = Cluster(stack, http, kubectl, namespace)
+    try:
+        cluster.install(*overrides, profiles=PROFILES)
         yield cluster
     finally:
         cluster.close()
-        kubernetes_http.delete(f"/api/v1/namespaces/{namespace}")
+        http.delete(f"/api/v1/namespaces/{namespace}")
