@@ -47,6 +47,11 @@ test: setup ## Run all tests (TESTS=path to run some)
 	@$(PYTHON_BIN) -m videojob_local build
 	@$(PYTHON_BIN) -m pytest --numprocesses=$(TEST_WORKERS) --dist=loadfile $(TESTS)
 
+.PHONY: bench-operator
+bench-operator: setup ## Measure the operator with 10,000 jobs and write bench/results/operator.json (about 15 minutes)
+	@$(PYTHON_BIN) -m videojob_local build
+	@$(PYTHON_BIN) bench/operator
+
 .PHONY: check
 check: setup ## Check format, lint, types, import contracts and generated files
 	@.venv/bin/ruff format --check .
