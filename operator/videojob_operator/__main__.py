@@ -27,6 +27,7 @@ from videojob_operator.health import Health
 from videojob_operator.http_server import serve
 from videojob_operator.informer import build_registry
 from videojob_operator.lease import Leadership, Terms
+from videojob_operator.live_settings import LiveSettings
 from videojob_operator.logs import set_up_logs
 from videojob_operator.metrics import Metrics
 from videojob_operator.notifier import Notifier
@@ -51,7 +52,8 @@ class Operator:
 
     def __post_init__(self) -> None:
         self.queue = WorkQueue(jitter=lambda: random.uniform(0.5, 1))
-        self.metrics = Metrics(self.cache.phases, self.queue.__len__, self.settings.profiles)
+        self.live = LiveSettings(self.settings, os.environ)
+        self.metrics = Metrics(self.cache.phases, self.queue.__len__, self.live)
 
     async def run(self) -> None:
         """Run until SIGTERM, as a standby or at work."""
@@ -115,7 +117,7 @@ class Operator:
         secret = self.settings.webhook_secret_file
         notifier = Notifier(client, self.cache, sender, secret, self.metrics, clock=client.clock.now, may_act=may_act)
         controller = Controller(
-            self.settings,
+            self.live,
             client,
             self.cache,
             self.queue,

@@ -70,6 +70,34 @@ class Client:
         options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
         await self._call("DELETE", self._url(Kind.JOBS, *key), json=options)
 
+    async def end_job(self, key: Key, uid: str, seconds: int) -> Manifest:
+        """Let the Job of this uid pass its deadline: the Job controller stops its pod and keeps those that have ended.
+
+        Raises:
+            Conflict: it is gone, or another Job has its name.
+        """
+        patch = {"metadata": {"uid": uid}, "spec": {"activeDeadlineSeconds": seconds}}
+        return await self._call("PATCH", self._url(Kind.JOBS, *key), json=patch, headers=_MERGE_PATCH)
+
+    async def fail_pod(self, namespace: str, name: str, uid: str, condition: Manifest) -> Manifest:
+        """Write the end of a pod whose kubelet cannot, with the condition that says why.
+
+        Raises:
+            Conflict: it is gone.
+        """
+        patch = {"metadata": {"uid": uid}, "status": {"phase": "Failed", "conditions": [condition]}}
+        kind = {"Content-Type": "application/strategic-merge-patch+json"}  # conditions are merged by their type
+        return await self._call("PATCH", self._url(Kind.PODS, namespace, name) + "/status", json=patch, headers=kind)
+
+    async def delete_video_job(self, key: Key, uid: str) -> None:
+        """Delete the VideoJob of this uid, its Job and pods with it.
+
+        Raises:
+            Conflict: it is gone, or another has its name.
+        """
+        options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        await self._call("DELETE", self._url(Kind.VIDEO_JOBS, *key), json=options)
+
     async def suspend_job(self, key: Key, *, suspend: bool) -> Manifest:
         """Suspend a Job or let it go on."""
         patch = {"spec": {"suspend": suspend}}
@@ -94,10 +122,22 @@ class Client:
 
     async def list_all(self, kind: Kind, namespace: str, selector: str) -> tuple[list[Manifest], int]:
         """List all objects of a kind, page by page; returns them with the list's resourceVersion."""
+        return await self._list(self._url(kind, namespace), {"labelSelector": selector})
+
+    async def list_path(self, path: str, **parameters: str) -> list[Manifest]:
+        """List objects that are not watched.
+
+        Raises:
+            Conflict: there is no such kind here.
+        """
+        items, _ = await self._list(f"{self._server}{path}", parameters)
+        return items
+
+    async def _list(self, url: str, parameters: dict[str, str]) -> tuple[list[Manifest], int]:
         items: list[Manifest] = []
-        parameters = {"limit": str(PAGE), "labelSelector": selector}
+        parameters = {"limit": str(PAGE), **parameters}
         while True:
-            page = await self._call("GET", self._url(kind, namespace), params=parameters)
+            page = await self._call("GET", url, params=parameters)
             items += page["items"] or []
             if not page["metadata"].get("continue"):
                 return items, int(page["metadata"]["resourceVersion"])

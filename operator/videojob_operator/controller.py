@@ -3,24 +3,39 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime
 
 from videojob.names import NAME_LABEL
 from videojob.phases import TERMINAL_PHASES, Phase
-from videojob.reasons import Reason
 from videojob_operator.backoff import EndlessBackoff
 from videojob_operator.cache import Cache
 from videojob_operator.client import SELECTORS, Client
 from videojob_operator.errors import Conflict, KubernetesUnavailable, OperatorError, Refused
 from videojob_operator.events import phase_event
+from videojob_operator.evidence import wanted_evidence
 from videojob_operator.health import Health
+from videojob_operator.limits import failed_by_us
+from videojob_operator.live_settings import LiveSettings
+from videojob_operator.lookups import Lookups
 from videojob_operator.manifests import Key, Kind, Manifest
 from videojob_operator.metrics import Metrics
 from videojob_operator.notifier import Notifier
 from videojob_operator.observed import Observed
-from videojob_operator.reconcile import Action, CreateJob, DeleteJob, SetStatus, SuspendJob, reconcile
-from videojob_operator.settings import Settings
+from videojob_operator.reconcile import (
+    ENDING_SECONDS,
+    Action,
+    CreateJob,
+    DeleteJob,
+    DeleteVideoJob,
+    EndJob,
+    FailPod,
+    SetStatus,
+    SuspendJob,
+    reconcile,
+)
+from videojob_operator.refusals import why_refused
 from videojob_operator.status import Summary, derive_status, difference
 from videojob_operator.work_queue import WorkQueue
 
@@ -42,7 +57,7 @@ class Controller:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: LiveSettings,
         client: Client,
         cache: Cache,
         queue: WorkQueue,
@@ -56,6 +71,7 @@ class Controller:
     ) -> None:
         self._settings = settings
         self._client = client
+        self._lookups = Lookups(client, time.monotonic)
         self._cache = cache
         self._queue = queue
         self._namespaces = namespaces
@@ -82,6 +98,7 @@ class Controller:
                 await asyncio.sleep(pause_seconds)
         self._tasks = [asyncio.create_task(self._work()) for _ in range(WORKERS)]
         self._tasks.append(asyncio.create_task(self._resync()))
+        self._tasks.append(asyncio.create_task(self._settings.watch()))
         self._health.not_ready_because = None
         log.info("ready")
 
@@ -121,15 +138,19 @@ class Controller:
         if observed.foreign_job() and observed.phase not in TERMINAL_PHASES:
             await self._refresh(key, observed)  # no watch tells of Jobs that are not ours
             observed = self._cache.observe(key)
-        decision = reconcile(observed, self._settings, self._clock())
+        now = self._clock()
+        wanted = wanted_evidence(observed, now)
+        evidence = await self._lookups.find(key.namespace, wanted)
+        decision = reconcile(observed, self._settings.current, now, evidence)
         try:
             for action in decision.actions:
                 await self._carry_out(key, observed, action)
         except Conflict:
             await self._refresh(key, observed)
             self._queue.add(key)
-        if decision.requeue_after_seconds is not None:
-            self._queue.add_later(key, decision.requeue_after_seconds)
+        for seconds in (decision.requeue_after_seconds, wanted.again_seconds):
+            if seconds is not None:
+                self._queue.add_later(key, seconds)
         self._notifier.offer(key, self._cache.get(Kind.VIDEO_JOBS, key))
 
     async def _carry_out(self, key: Key, observed: Observed, action: Action) -> None:
@@ -141,6 +162,16 @@ class Controller:
                 await self._create(key, observed, job)
             case DeleteJob(uid):
                 await self._delete(key, observed, uid)
+            case EndJob(uid):
+                self._cache.absorb(Kind.JOBS, await self._client.end_job(key, uid, ENDING_SECONDS))
+                log.info("Job ended", extra=_names(key, observed))
+            case FailPod(name, uid):
+                pod = await self._client.fail_pod(key.namespace, name, uid, failed_by_us(self._clock()))
+                self._cache.absorb(Kind.PODS, pod)
+                log.info("pod declared failed", extra=_names(key, observed) | {"pod": name})
+            case DeleteVideoJob(uid):
+                await self._client.delete_video_job(key, uid)
+                log.info("VideoJob deleted after its time to live", extra=_names(key, observed))
             case SuspendJob(suspend):
                 self._cache.absorb(Kind.JOBS, await self._client.suspend_job(key, suspend=suspend))
             case SetStatus(fields, look_at_pods):
@@ -170,7 +201,7 @@ class Controller:
 
     async def _report_rejection(self, key: Key, observed: Observed, message: str) -> None:
         """Show the cluster's own words; the back-off of the queue tries again."""
-        summary = Summary(Phase.PENDING, Reason.JOB_REJECTED, f"the cluster refused the Job: {message}")
+        summary = Summary(Phase.PENDING, *why_refused(message, "the Job"))
         fields = difference(derive_status(observed, summary, self._clock()), observed.status)
         if fields:
             await self._set_status(key, observed, fields)

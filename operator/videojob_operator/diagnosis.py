@@ -1,79 +1,91 @@
-"""Why a pod does not run, or how it ended: one reason of the stable catalogue and one sentence.
+"""Why is this job not running? One reason of the stable catalogue, one sentence, and one hint what to do.
 
-Pure functions of the Pod's own JSON. The renderer's last words win over what Kubernetes says, because the renderer
-knows what it was doing.
+Pure: everything is told from the JSON of Pod, Job, Events, Nodes and Kueue's Workload. Pods and Jobs say most;
+what they do not say is looked up where `evidence` says so, and is absent where the operator may not read it.
 """
 
 from typing import NamedTuple
 
-from videojob.exits import ExitCode
 from videojob.reasons import Reason
+from videojob_operator.evidence import NO_EVIDENCE, Evidence
+from videojob_operator.images import CONFIG_REASONS, IMAGE_REASONS, why_no_image
 from videojob_operator.manifests import Manifest, true_condition
-from videojob_operator.observed import last_words, termination, waiting
+from videojob_operator.observed import waiting
+from videojob_operator.refusals import why_refused
+from videojob_operator.scheduling import why_no_node
 
-_IMAGE_REASONS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
-_CONFIG_REASONS = {"CreateContainerConfigError", "CreateContainerError"}
-
-_OF_EXIT_CODE = {
-    ExitCode.INVALID_REQUEST: (Reason.INVALID_REQUEST, "the renderer refused the request"),
-    ExitCode.CONTENT_REFUSED: (Reason.CONTENT_REFUSED, "a content policy refused the request"),
-    ExitCode.GPU_FAULT: (Reason.GPU_FAULT, "CUDA or the GPU failed"),
-    ExitCode.INTERRUPTED: (Reason.INTERRUPTED, "the pod was asked to stop"),
-    ExitCode.OUT_OF_MEMORY: (Reason.OUT_OF_MEMORY, "the pod was killed, most likely for lack of memory"),
-}
+_STORAGE_HINT = "check storage.existingSecret and the env of the profile"
+_VOLUME_HINT = "check the volumes of the profile: what they name must exist in the job's namespace"
+_VOLUME_EVENTS = {"FailedMount", "FailedAttachVolume", "FailedMapVolume"}
 
 
 class Diagnosis(NamedTuple):
-    """A reason and a sentence."""
+    """A reason, a sentence, and what to do about it; no hint where there is nothing to do but wait."""
 
     reason: Reason
     message: str
+    hint: str = ""
 
 
-def why_not_running(pod: Manifest) -> Diagnosis | None:
+def diagnose(pod: Manifest | None, job: Manifest, evidence: Evidence = NO_EVIDENCE) -> Diagnosis | None:
+    """Say why a job does not run.
+
+    Args:
+        pod: its newest pod; None where it has none.
+        job: its Job.
+        evidence: what was looked up.
+
+    Returns:
+        None where nothing is known to be wrong.
+    """
+    if job["spec"].get("suspend"):
+        return why_suspended(job, evidence)
+    if pod is None:
+        return _why_no_pod(evidence)
+    return why_not_running(pod, evidence)
+
+
+def why_suspended(job: Manifest, evidence: Evidence) -> Diagnosis:
+    """Say what a suspended Job waits for: Kueue's own words where there are any."""
+    workload = evidence.workload or {}
+    conditions: list[Manifest] = workload.get("status", {}).get("conditions") or []
+    for kind in ("QuotaReserved", "Admitted", "Evicted"):
+        said = next((each for each in conditions if each["type"] == kind and each.get("message")), None)
+        if said and said["status"] == ("True" if kind == "Evicted" else "False"):
+            return Diagnosis(Reason.SUSPENDED, f"waits in the cluster's queue: {said['message']}")
+    suspended = true_condition(job, "Suspended") or {}
+    message = suspended.get("message") or "the Job is suspended"
+    return Diagnosis(Reason.SUSPENDED, f"waits in the cluster's queue: {message}")
+
+
+def _why_no_pod(evidence: Evidence) -> Diagnosis | None:
+    """The Job controller tells only in Events that it may not create a pod."""
+    for event in reversed(evidence.events):
+        if event["reason"] == "FailedCreate":
+            message = event["message"].removeprefix("Error creating: ")
+            return Diagnosis(*why_refused(message, "the pod"))
+    return None
+
+
+def why_not_running(pod: Manifest, evidence: Evidence = NO_EVIDENCE) -> Diagnosis | None:
     """Say why a pending pod does not run; None where nothing is wrong so far."""
     conditions: list[Manifest] = pod.get("status", {}).get("conditions") or []
     for condition in conditions:
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return Diagnosis(Reason.UNSCHEDULABLE, condition.get("message") or "no node was found for the pod yet")
+            return Diagnosis(*why_no_node(pod, condition.get("message", ""), evidence.nodes))
     state = waiting(pod) or {}
-    reason, message = state.get("reason"), state.get("message", "")
-    if reason in _IMAGE_REASONS:
-        return Diagnosis(Reason.IMAGE_PULL_FAILED, message or "the renderer image cannot be pulled")
-    if reason in _CONFIG_REASONS:
-        return Diagnosis(Reason.CONTAINER_CONFIG_ERROR, message or "something the pod refers to is missing")
-    return None
+    reason, message = state.get("reason", ""), state.get("message", "")
+    if reason in IMAGE_REASONS:
+        return Diagnosis(*why_no_image(pod, message, evidence.events))
+    if reason in CONFIG_REASONS:
+        return Diagnosis(
+            Reason.CONTAINER_CONFIG_ERROR, message or "something the pod refers to is missing", _STORAGE_HINT
+        )
+    return _why_no_volume(message, evidence)
 
 
-def why_ended(pod: Manifest) -> Diagnosis | None:
-    """Say why a pod ended early; None where it did not."""
-    if disruption := true_condition(pod, "DisruptionTarget"):
-        return Diagnosis(Reason.INTERRUPTED, disruption.get("message") or "the pod was disrupted")
-    ended = termination(pod)
-    if ended is None or ended["exitCode"] == ExitCode.OK:
-        return _without_container(pod)
-    if words := last_words(pod):
-        return Diagnosis(_known(words.reason), words.message)
-    if ended.get("reason") == "OOMKilled":
-        return Diagnosis(Reason.OUT_OF_MEMORY, "the pod ran out of memory; raise its limit in the profile")
-    code = ended["exitCode"]
-    if code in _OF_EXIT_CODE:
-        return Diagnosis(*_OF_EXIT_CODE[ExitCode(code)])
-    detail = f": {ended['message']}" if ended.get("message") else ""
-    return Diagnosis(Reason.RENDERER_FAILED, f"the renderer ended with exit code {code}{detail}"[:1000])
-
-
-def _without_container(pod: Manifest) -> Diagnosis | None:
-    """A pod may fail without its container having run: evicted, refused by the node, deadline passed."""
-    status = pod.get("status", {})
-    if status.get("phase") != "Failed":
-        return None
-    return Diagnosis(Reason.RENDERER_FAILED, status.get("message") or status.get("reason") or "the pod failed")
-
-
-def _known(word: str) -> Reason:
-    """A newer renderer may use words that this operator does not have."""
-    try:
-        return Reason(word)
-    except ValueError:
-        return Reason.RENDERER_FAILED
+def _why_no_volume(message: str, evidence: Evidence) -> Diagnosis | None:
+    """A kubelet tells of volumes in Events only."""
+    told = [event["message"] for event in evidence.events if event["reason"] in _VOLUME_EVENTS]
+    text = message or (told[-1] if told else "")
+    return Diagnosis(Reason.VOLUME_UNAVAILABLE, text, _VOLUME_HINT) if text else None

@@ -1,5 +1,7 @@
 """Build the Job of a VideoJob: one pod at a time, disruptions free of charge, fit for a restricted namespace."""
 
+from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,15 +16,37 @@ CONTAINER = "renderer"
 GPU = "nvidia.com/gpu"
 GPU_PRODUCT_LABEL = "nvidia.com/gpu.product"
 KUEUE_PREFIX = "kueue.x-k8s.io/"
+FAILURES_BEFORE = f"{resource.GROUP}/failures-before"
+MAX_INTERRUPTIONS = f"{resource.GROUP}/max-interruptions"
+"""Annotations of a Job: what its VideoJob's earlier Jobs have used up, and what the profile allowed."""
 
 JOB_TTL_SECONDS = 3600  # the truth is in the VideoJob; an hour leaves time to read the logs
 GRACE_SECONDS = 120  # a denoising step and an upload fit in
 USER = 65532
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 TOKEN_SECONDS = 3600
 NODE_LOST_SECONDS = 60  # how long an unreachable node may keep its pod
 
 
-def build_job(video_job: Manifest, resolved: ResolvedRequest, profile: Profile, settings: Settings) -> Manifest:
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What earlier Jobs of the same VideoJob leave behind.
+
+    Attributes:
+        failures: of their pods, counted against backoffLimit.
+        avoided_nodes: where a GPU failed.
+    """
+
+    failures: int = 0
+    avoided_nodes: tuple[str, ...] = ()
+
+
+NO_PAST = Past()
+
+
+def build_job(
+    video_job: Manifest, resolved: ResolvedRequest, profile: Profile, settings: Settings, past: Past = NO_PAST
+) -> Manifest:
     """Build the manifest.
 
     Args:
@@ -30,11 +54,12 @@ def build_job(video_job: Manifest, resolved: ResolvedRequest, profile: Profile, 
         resolved: the request with all defaults filled in.
         profile: the administrator's words about the pod.
         settings: image, service account and storage of the installation.
+        past: of the VideoJob's earlier Jobs.
     """
     meta, spec = video_job["metadata"], video_job["spec"]
     labels = _labels(meta)
     job: Manifest = {
-        "backoffLimit": spec["backoffLimit"],
+        "backoffLimit": max(0, spec["backoffLimit"] - past.failures),
         "podReplacementPolicy": "Failed",
         "podFailurePolicy": {"rules": _failure_rules()},
         "ttlSecondsAfterFinished": JOB_TTL_SECONDS,
@@ -43,10 +68,13 @@ def build_job(video_job: Manifest, resolved: ResolvedRequest, profile: Profile, 
             "spec": _pod_spec(meta, resolved, profile, settings),
         },
     }
+    pod: Manifest = job["template"]["spec"]
+    if affinity := _affinity(profile, past.avoided_nodes):
+        pod["affinity"] = affinity
     if spec.get("suspend"):
         job["suspend"] = True
-    if "activeDeadlineSeconds" in spec:
-        job["activeDeadlineSeconds"] = spec["activeDeadlineSeconds"]
+    if "activeDeadlineSeconds" in spec:  # the Job's own deadline would count the wait for a GPU as well
+        pod["activeDeadlineSeconds"] = spec["activeDeadlineSeconds"]
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -54,6 +82,10 @@ def build_job(video_job: Manifest, resolved: ResolvedRequest, profile: Profile, 
             "name": meta["name"],
             "namespace": meta["namespace"],
             "labels": labels,
+            "annotations": {
+                MAX_INTERRUPTIONS: str(profile.max_interruptions),
+                **({FAILURES_BEFORE: str(past.failures)} if past.failures else {}),
+            },
             "ownerReferences": [_owner(meta)],
         },
         "spec": job,
@@ -68,6 +100,12 @@ def request_of(job: Manifest) -> ResolvedRequest | None:
         return ResolvedRequest.model_validate_json(variables.get(environment.REQUEST, ""))
     except ValidationError:
         return None
+
+
+def number_of(job: Manifest, annotation: str, default: int = 0) -> int:
+    """Read a number that `build_job` wrote on a Job; the default where it is not there or was tampered with."""
+    text = job["metadata"].get("annotations", {}).get(annotation, "")
+    return int(text) if text.isdigit() else default
 
 
 def _labels(meta: Manifest) -> dict[str, str]:
@@ -123,12 +161,12 @@ def _pod_spec(meta: Manifest, resolved: ResolvedRequest, profile: Profile, setti
         "containers": [_container(meta, resolved, profile, settings)],
         "volumes": [*_volumes(), *map(dict, profile.volumes)],
     }
-    if profile.gpu_products:
-        spec["affinity"] = _gpu_affinity(profile.gpu_products)
     if profile.node_selector:
         spec["nodeSelector"] = dict(profile.node_selector)
     if profile.priority_class_name:
         spec["priorityClassName"] = profile.priority_class_name
+    if profile.runtime_class_name:
+        spec["runtimeClassName"] = profile.runtime_class_name
     return spec
 
 
@@ -144,9 +182,19 @@ def _node_lost_tolerations() -> list[Manifest]:
     ]
 
 
-def _gpu_affinity(products: tuple[str, ...]) -> Manifest:
-    term = {"matchExpressions": [{"key": GPU_PRODUCT_LABEL, "operator": "In", "values": list(products)}]}
-    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}}
+def _affinity(profile: Profile, avoided_nodes: tuple[str, ...]) -> Manifest:
+    """The profile's affinity, and ours in each of its node selector terms: the terms are alternatives."""
+    affinity: Manifest = deepcopy(profile.affinity)
+    labels = [{"key": GPU_PRODUCT_LABEL, "operator": "In", "values": list(profile.gpu_products)}]
+    fields = [{"key": "metadata.name", "operator": "NotIn", "values": [name]} for name in avoided_nodes]
+    ours = {"matchExpressions": labels if profile.gpu_products else [], "matchFields": fields}
+    if any(ours.values()):
+        required = affinity.setdefault("nodeAffinity", {}).setdefault(_REQUIRED, {})
+        terms = required.get("nodeSelectorTerms") or [{}]
+        required["nodeSelectorTerms"] = [
+            {kind: rules for kind in ours if (rules := [*term.get(kind, []), *ours[kind]])} for term in terms
+        ]
+    return affinity
 
 
 def _container(meta: Manifest, resolved: ResolvedRequest, profile: Profile, settings: Settings) -> Manifest:

@@ -50,6 +50,11 @@ def true_condition(manifest: Manifest, kind: str) -> Manifest | None:
     return next((each for each in conditions if each["type"] == kind and each["status"] == "True"), None)
 
 
-def timestamp(moment: datetime) -> str:
+def moment(text: str) -> datetime:
+    """Read a timestamp of Kubernetes."""
+    return datetime.fromisoformat(text)
+
+
+def timestamp(when: datetime) -> str:
     """Write a moment as Kubernetes does."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -18,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from videojob.phases import TERMINAL_PHASES, Phase
+from videojob_operator.live_settings import LiveSettings
 from videojob_operator.manifests import Manifest
 from videojob_operator.observed import Observed, termination
 
@@ -35,16 +36,16 @@ class Metrics:
     Args:
         phases: returns the phase of every VideoJob in the cache; called by the thread that serves the scrape.
         queue_length: returns how many VideoJobs wait to be looked at; likewise.
-        profiles: names an administrator gave; others are counted as unknown.
+        live: holds the names of profiles that an administrator gave; others are counted as unknown.
     """
 
     def __init__(
-        self, phases: Callable[[], Iterable[str]], queue_length: Callable[[], int], profiles: Iterable[str]
+        self, phases: Callable[[], Iterable[str]], queue_length: Callable[[], int], live: LiveSettings
     ) -> None:
         registry = CollectorRegistry()
         labels = ("model", "profile")
         self._registry = registry
-        self._profiles = profiles
+        self._live = live
         self._created = Counter("videojob_created", "VideoJobs taken on.", labels, registry=registry)
         self._finished = Counter(
             "videojob_finished", "VideoJobs that ended.", ("outcome", "reason", *labels), registry=registry
@@ -68,6 +69,10 @@ class Metrics:
         self.leader = Gauge("videojob_operator_leader", "1 in the operator that acts, else 0.", registry=registry)
         waiting = Gauge("videojob_operator_queue_length", "VideoJobs that wait to be looked at.", registry=registry)
         waiting.set_function(queue_length)
+        good = Gauge(
+            "videojob_operator_settings_ok", "0 while a changed settings file cannot be used.", registry=registry
+        )
+        good.set_function(lambda: float(live.trouble is None))
         build = Gauge("videojob_operator_build_info", "Always 1.", ("version",), registry=registry)
         build.labels(version("videojob-operator")).set(1)
         for kind in ("unavailable", "refused", "bug"):  # so that a rate is there before the first error
@@ -101,7 +106,7 @@ class Metrics:
 
     def _profile(self, observed: Observed) -> str:
         name: str = (observed.video_job or {})["spec"].get("profile", "default")
-        return name if name in self._profiles else UNKNOWN
+        return name if name in self._live.current.profiles else UNKNOWN
 
     def _observe_durations(self, observed: Observed, status: Manifest, labels: tuple[str, str]) -> None:
         pod = observed.finished_pod()

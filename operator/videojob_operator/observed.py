@@ -67,6 +67,11 @@ class Observed:
         pod = self.current_pod()
         return pod is not None and has_ended(pod)
 
+    def attempts(self) -> int:
+        """Count the pods that have had a node, those that came and went included."""
+        recorded: int = self.status.get("attempts", 0)
+        return recorded + self.attempts_since(self.status.get("podName"))
+
     def attempts_since(self, recorded: str | None) -> int:
         """Count the pods that got a node and are newer than the one of this name."""
         pods = [pod for pod in self.own_pods() if pod["spec"].get("nodeName")]
@@ -113,6 +118,11 @@ def termination(pod: Manifest) -> Manifest | None:
 def has_ended(pod: Manifest) -> bool:
     """Tell whether a pod is over; one that never ran, being evicted or refused by its node, has no termination."""
     return termination(pod) is not None or pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}
+
+
+def has_started(pod: Manifest) -> bool:
+    """Tell whether the renderer's container runs or has run."""
+    return not container_status(pod).get("state", {}).keys().isdisjoint({"running", "terminated"})
 
 
 def waiting(pod: Manifest) -> Manifest | None:

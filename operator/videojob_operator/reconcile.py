@@ -18,14 +18,23 @@ from videojob.phases import TERMINAL_PHASES, Phase
 from videojob.reasons import Reason
 from videojob.request import VideoJobRequest
 from videojob.resolve import ResolvedRequest, resolve
-from videojob_operator.job import KUEUE_PREFIX, build_job, request_of
-from videojob_operator.manifests import Manifest, is_deleting, uid_of
-from videojob_operator.observed import Observed
+from videojob_operator import limits
+from videojob_operator.endings import hit_gpu_fault
+from videojob_operator.evidence import NO_EVIDENCE, QUEUE_LABEL, Evidence
+from videojob_operator.job import Past, build_job, request_of
+from videojob_operator.manifests import Manifest, is_deleting, true_condition, uid_of
+from videojob_operator.observed import Observed, has_ended
 from videojob_operator.settings import Profile, Settings
-from videojob_operator.status import Summary, derive_status, difference, summarize
+from videojob_operator.status import HELD, Summary, avoided_nodes, derive_status, difference, failures, summarize
 
-QUEUE_LABEL = f"{KUEUE_PREFIX}queue-name"
 NAME_IN_USE_SECONDS = 5.0
+ENDING_SECONDS = 1
+"""The activeDeadlineSeconds of a Job that we end."""
+
+OWN_VERDICTS = frozenset(
+    {Reason.START_DEADLINE_EXCEEDED, Reason.DEADLINE_EXCEEDED, Reason.TOO_MANY_INTERRUPTIONS, Reason.GPU_FAULT}
+)
+"""Why a VideoJob may have failed while its Job goes on: the Job must be stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,28 @@ class DeleteJob:
 
 
 @dataclass(frozen=True, slots=True)
+class EndJob:
+    """Let the Job of this uid fail: what runs is stopped, and the pods that have ended keep their logs."""
+
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailPod:
+    """Declare a pod failed whose node does not answer: its Job waits for its end and would wait forever."""
+
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteVideoJob:
+    """Delete the VideoJob of this uid, its Job with it."""
+
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class SuspendJob:
     """Suspend the Job, or let it go on."""
 
@@ -67,7 +98,7 @@ class SetStatus:
     look_at_pods: bool = False
 
 
-Action = CreateJob | DeleteJob | SuspendJob | SetStatus
+Action = CreateJob | DeleteJob | EndJob | SuspendJob | FailPod | SetStatus | DeleteVideoJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +125,41 @@ class _Accepted:
     profile: Profile
 
 
-def reconcile(observed: Observed, settings: Settings, now: datetime) -> Decision:
+def reconcile(observed: Observed, settings: Settings, now: datetime, evidence: Evidence = NO_EVIDENCE) -> Decision:
     """Decide.
 
     Args:
         observed: the newest known state.
         settings: catalogue, profiles and the rest of the installation.
-        now: for timestamps in the status only; no decision hangs on it.
+        now: the API server's time: for timestamps in the status, and for deadlines.
+        evidence: what was looked up to explain why the job does not run; no action hangs on it but words.
     """
     video_job = observed.video_job
     if video_job is None or is_deleting(video_job):
         return NOTHING  # the owner reference takes Job and pods along
     if observed.phase in TERMINAL_PHASES:
-        # A Job that its TTL removed is never made again; one that outlived a cancellation still holds its GPU.
-        return Decision(_delete_job(observed)) if observed.phase == Phase.CANCELLED else NOTHING
+        return _clean_up(observed, now)
     if video_job["spec"].get("cancel"):
         return _cancel(observed, now)
     job = observed.own_job()
-    return _follow(observed, job, now) if job else _begin(observed, video_job, settings, now)
+    if job is None:
+        return _begin(observed, video_job, settings, now)
+    return _follow(observed, job, settings, now, evidence)
+
+
+def _clean_up(observed: Observed, now: datetime) -> Decision:
+    """Stop what still runs of a finished job, and delete it when its time to live is over.
+
+    A Job that its TTL removed is never made again; one that outlived a cancellation or a verdict still holds its GPU.
+    """
+    cancelled, reason = observed.phase == Phase.CANCELLED, observed.status.get("reason")
+    stop = _delete_job(observed) if cancelled else _stop_job(observed) if reason in OWN_VERDICTS else ()
+    due = limits.deletion_due(observed)
+    if due is None:
+        return Decision(stop)
+    if now >= due:
+        return Decision((DeleteVideoJob(observed.uid),))
+    return Decision(stop, (due - now).total_seconds())
 
 
 def _cancel(observed: Observed, now: datetime) -> Decision:
@@ -126,28 +174,97 @@ def _delete_job(observed: Observed) -> tuple[Action, ...]:
     return (DeleteJob(uid_of(job)),) if job and not is_deleting(job) else ()
 
 
-def _follow(observed: Observed, job: Manifest, now: datetime) -> Decision:
-    """Show how the Job fares."""
-    summary, request = summarize(observed), request_of(job)
-    told = _set_status(observed, summary, now, request)
-    return Decision(told if summary.phase in TERMINAL_PHASES else (*told, *_suspension(observed, job)))
+def _stop_job(observed: Observed) -> tuple[Action, ...]:
+    """End a Job that goes on: one whose pods have said something keeps them for their logs, any other is deleted."""
+    job = observed.own_job()
+    if job is None or _is_over(job):
+        return ()
+    has_logs = any(has_ended(pod) for pod in observed.own_pods()) and not job["spec"].get("suspend")
+    return (EndJob(uid_of(job)),) if has_logs else _delete_job(observed)
+
+
+def _is_over(job: Manifest) -> bool:
+    """Tell whether a Job has ended, or is about to."""
+    ending = job["spec"].get("activeDeadlineSeconds") == ENDING_SECONDS
+    return ending or any(true_condition(job, kind) for kind in ("Failed", "Complete", "FailureTarget"))
+
+
+def _follow(observed: Observed, job: Manifest, settings: Settings, now: datetime, evidence: Evidence) -> Decision:
+    """Show how the Job fares, and put right what Kubernetes does not."""
+    summary = _judge(observed, summarize(observed, evidence), now)
+    told = _set_status(observed, summary, now, request_of(job))
+    if summary.phase in TERMINAL_PHASES:
+        return Decision((*told, *(_stop_job(observed) if summary.reason in OWN_VERDICTS else ())))
+    if lost := limits.lost_pod(observed, now):
+        remedy = (FailPod(lost["metadata"]["name"], uid_of(lost)),) if settings.fail_lost_pods else ()
+        return Decision((*told, *remedy))
+    if _must_go(observed, job):
+        return Decision((*told, *_delete_job(observed)))
+    return Decision((*told, *_suspension(observed, job)), _seconds_to_next_limit(observed, now))
+
+
+def _judge(observed: Observed, summary: Summary, now: datetime) -> Summary:
+    """What Kubernetes has not decided may have passed one of our limits."""
+    if summary.phase in TERMINAL_PHASES:
+        return summary
+    if lost := limits.lost_pod(observed, now):
+        summary = Summary(Phase.PENDING, *limits.describe_lost(lost))
+    return limits.verdict(observed, summary, now) or summary
+
+
+def _must_go(observed: Observed, job: Manifest) -> bool:
+    """Tell whether the Job must make room for one that keeps away from a node whose GPU failed, or for none.
+
+    A Job cannot be told to avoid a node once it has begun, but on the newest clusters: another takes its place. A Job
+    in a queue is not suspended by us: the queue would resume it.
+    """
+    if _is_over(job):
+        return False
+    if _wants_suspension(observed) and _is_queued(observed):
+        return True
+    pod = observed.current_pod()
+    return pod is not None and hit_gpu_fault(pod) and _may_retry(observed)
+
+
+def _may_retry(observed: Observed) -> bool:
+    limit: int = (observed.video_job or {})["spec"]["backoffLimit"]
+    return failures(observed) <= limit
+
+
+def _seconds_to_next_limit(observed: Observed, now: datetime) -> float | None:
+    dues = [due for due in (limits.start_due(observed), limits.lost_due(observed)) if due and due > now]
+    return min((due - now).total_seconds() for due in dues) if dues else None
 
 
 def _begin(observed: Observed, video_job: Manifest, settings: Settings, now: datetime) -> Decision:
     """Make the Job, or say why not."""
-    summary = summarize(observed)
+    summary = _judge(observed, summarize(observed), now)
     if summary.phase in TERMINAL_PHASES:
         return Decision(_set_status(observed, summary, now))
     accepted = _accept(video_job, settings)
     if isinstance(accepted, Summary):
         return Decision(_set_status(observed, accepted, now))
+    waits = _seconds_to_next_limit(observed, now)
     if observed.foreign_job():
         message = "a Job of this name belongs to something else; waiting for it to go"
-        summary = Summary(Phase.PENDING, Reason.NAME_IN_USE, message)
-        return Decision(_set_status(observed, summary, now), NAME_IN_USE_SECONDS)
-    job = build_job(video_job, accepted.resolved, accepted.profile, settings)
+        summary = Summary(Phase.PENDING, Reason.NAME_IN_USE, message, "delete that Job, or choose another name")
+        return Decision(_set_status(observed, summary, now), min(NAME_IN_USE_SECONDS, waits or NAME_IN_USE_SECONDS))
+    if _wants_suspension(observed) and _is_queued(observed):
+        return Decision(_set_status(observed, HELD, now))
+    if gave_up := limits.too_many_interruptions(observed, accepted.profile.max_interruptions):
+        return Decision(_set_status(observed, gave_up, now))
+    past = Past(failures(observed), tuple(avoided_nodes(observed)))
+    job = build_job(video_job, accepted.resolved, accepted.profile, settings, past)
     create = CreateJob(job, again="jobName" in observed.status)
-    return Decision((create, *_set_status(observed, summary, now, accepted.resolved)))
+    return Decision((create, *_set_status(observed, summary, now, accepted.resolved)), waits)
+
+
+def _wants_suspension(observed: Observed) -> bool:
+    return bool((observed.video_job or {})["spec"].get("suspend"))
+
+
+def _is_queued(observed: Observed) -> bool:
+    return QUEUE_LABEL in (observed.video_job or {})["metadata"].get("labels", {})
 
 
 def _accept(video_job: Manifest, settings: Settings) -> _Accepted | Summary:
@@ -170,13 +287,9 @@ def _accept(video_job: Manifest, settings: Settings) -> _Accepted | Summary:
 
 
 def _suspension(observed: Observed, job: Manifest) -> list[Action]:
-    """Suspend or resume the Job as the spec says. A Job in a queue is resumed by the queue alone."""
-    video_job: Manifest = observed.video_job or {}
-    meta, spec = video_job["metadata"], video_job["spec"]
-    wanted, suspended = bool(spec.get("suspend")), bool(job["spec"].get("suspend"))
-    if wanted == suspended or is_deleting(job):
-        return []
-    if not wanted and QUEUE_LABEL in meta.get("labels", {}):
+    """Suspend or resume the Job as the spec says. A Job in a queue is suspended and resumed by the queue alone."""
+    wanted, suspended = _wants_suspension(observed), bool(job["spec"].get("suspend"))
+    if wanted == suspended or is_deleting(job) or _is_queued(observed):
         return []
     return [SuspendJob(wanted)]
 

@@ -25,6 +25,7 @@ LEASE_SECONDS = "VIDEOJOB_LEASE_SECONDS"
 SHORTEST_LEASE_SECONDS = 3
 WEBHOOK_SECRET_FILE = "VIDEOJOB_WEBHOOK_SECRET_FILE"  # noqa: S105 - a name
 WEBHOOK_ALLOWED_NETWORKS = "VIDEOJOB_WEBHOOK_ALLOWED_NETWORKS"
+FAIL_LOST_PODS = "VIDEOJOB_FAIL_LOST_PODS"
 
 
 class Profile(Manifest):
@@ -33,14 +34,17 @@ class Profile(Manifest):
     Attributes:
         gpus: `nvidia.com/gpu` of the pod.
         gpu_products: allowed values of the node label nvidia.com/gpu.product; empty = any.
-        node_selector: as in a pod; so are tolerations, resources, env, volumes, volume_mounts and
-            priority_class_name.
+        node_selector: as in a pod; so are affinity, tolerations, resources, env, volumes, volume_mounts,
+            priority_class_name and runtime_class_name.
         image: instead of the installation's renderer image.
+        max_interruptions: how often a job may be stopped from outside (drain, preemption) and begin again free of
+            charge.
     """
 
     gpus: Annotated[int, Field(ge=0, le=8)] = 1
     gpu_products: tuple[str, ...] = ()
     node_selector: dict[str, str] = Field(default_factory=dict)
+    affinity: dict[str, Any] = Field(default_factory=dict)
     tolerations: tuple[dict[str, Any], ...] = ()
     resources: dict[str, dict[str, Any]] = Field(default_factory=dict)
     image: str | None = None
@@ -48,6 +52,8 @@ class Profile(Manifest):
     volumes: tuple[dict[str, Any], ...] = ()
     volume_mounts: tuple[dict[str, Any], ...] = ()
     priority_class_name: str | None = None
+    runtime_class_name: str | None = None
+    max_interruptions: Annotated[int, Field(ge=0, le=1000)] = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +69,7 @@ class Settings:
         lease_seconds: after so long without a sign of life another operator takes over.
         webhook_secret_file: holds what webhooks are signed with; None = none are sent.
         webhook_allowed_networks: called by webhooks though they are not public.
+        fail_lost_pods: declare a pod failed whose node does not answer, so that another can follow.
     """
 
     catalogue: Catalogue
@@ -77,6 +84,7 @@ class Settings:
     lease_seconds: int = 15
     webhook_secret_file: Path | None = None
     webhook_allowed_networks: tuple[Network, ...] = ()
+    fail_lost_pods: bool = False
 
 
 def read_settings(env: Mapping[str, str]) -> Settings:
@@ -98,6 +106,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         lease_seconds=_number(env, LEASE_SECONDS, 15, "seconds from 3 to 600", range(SHORTEST_LEASE_SECONDS, 601)),
         webhook_secret_file=Path(secret) if (secret := env.get(WEBHOOK_SECRET_FILE)) else None,
         webhook_allowed_networks=_networks(env.get(WEBHOOK_ALLOWED_NETWORKS, "")),
+        fail_lost_pods=_yes_or_no(FAIL_LOST_PODS, env.get(FAIL_LOST_PODS) or "false"),
     )
 
 
@@ -133,3 +142,9 @@ def _networks(text: str) -> tuple[Network, ...]:
         return read_networks(text)
     except ValueError as error:
         raise ConfigurationError(f"the environment variable {WEBHOOK_ALLOWED_NETWORKS}: {error}") from error
+
+
+def _yes_or_no(name: str, text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ConfigurationError(f"the environment variable {name} must be true or false, not {text!r}")
+    return text == "true"

@@ -12,7 +12,10 @@ from videojob.conditions import ConditionStatus, ConditionType
 from videojob.exits import ExitCode
 from videojob.phases import TERMINAL_PHASES, Phase, Stage
 from videojob.reasons import Reason
-from videojob_operator.diagnosis import Diagnosis, why_ended, why_not_running
+from videojob_operator.diagnosis import Diagnosis, diagnose, why_not_running
+from videojob_operator.endings import has_failed, hit_gpu_fault, overran, why_ended
+from videojob_operator.evidence import NO_EVIDENCE, Evidence
+from videojob_operator.job import FAILURES_BEFORE, number_of
 from videojob_operator.manifests import Manifest, timestamp, true_condition
 from videojob_operator.observed import Observed, container_status, progress_of, termination
 
@@ -21,11 +24,16 @@ _MESSAGE_LENGTH = 1024
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Where a VideoJob stands, in three words."""
+    """Where a VideoJob stands, why, and what can be done about it."""
 
     phase: Phase
     reason: Reason
     message: str
+    hint: str = ""
+
+
+HELD = Summary(Phase.QUEUED, Reason.SUSPENDED, "spec.suspend is true")
+"""The Job is suspended, or not made, because the user wants it so."""
 
 
 FINAL_EXIT_CODES = frozenset({ExitCode.INVALID_REQUEST, ExitCode.CONTENT_REFUSED})
@@ -34,73 +42,76 @@ FINAL_EXIT_CODES = frozenset({ExitCode.INVALID_REQUEST, ExitCode.CONTENT_REFUSED
 REFUSALS = frozenset({Reason.INVALID_REQUEST, Reason.UNKNOWN_MODEL, Reason.UNKNOWN_PROFILE})
 
 
-def summarize(observed: Observed) -> Summary:
-    """Say where an accepted VideoJob stands."""
+def summarize(observed: Observed, evidence: Evidence = NO_EVIDENCE) -> Summary:
+    """Say where an accepted VideoJob stands.
+
+    Args:
+        observed: what was found.
+        evidence: what was looked up besides.
+    """
     if observed.finished_pod() or (observed.own_job() is None and observed.any_video()):
         # Without a Job to look at, the recorded video decides: rendering it again would help nobody.
         return Summary(Phase.SUCCEEDED, Reason.COMPLETED, "the video is in S3")
     job = observed.own_job()
     if job is None:
         return Summary(Phase.PENDING, Reason.WAITING_FOR_POD, "the Job is being created")
-    return _of_job(observed, job)
+    return _of_job(observed, job, evidence)
 
 
-def _of_job(observed: Observed, job: Manifest) -> Summary:
+def _of_job(observed: Observed, job: Manifest, evidence: Evidence) -> Summary:
     if failed := true_condition(job, "Failed"):
         return _failed(observed, failed)
     if true_condition(job, "Complete"):
         return Summary(Phase.FAILED, Reason.ARTIFACT_MISSING, "the renderer ended well but recorded no video")
     pod = observed.current_pod()
     if job["spec"].get("suspend"):
-        return Summary(Phase.QUEUED, Reason.SUSPENDED, _why_suspended(observed, job))
+        return HELD if (observed.video_job or {})["spec"].get("suspend") else _waiting(Phase.QUEUED, job, evidence)
     if pod is None:
-        return Summary(Phase.PENDING, Reason.WAITING_FOR_POD, "the Job has no pod yet")
-    return _of_pod(observed.status, pod)
+        return _waiting(Phase.PENDING, job, evidence)
+    return _of_pod(observed.status, pod, evidence)
 
 
-def _why_suspended(observed: Observed, job: Manifest) -> str:
-    if (observed.video_job or {})["spec"].get("suspend"):
-        return "spec.suspend is true"
-    reserved = true_condition(job, "Suspended") or {}
-    return reserved.get("message") or "the Job is suspended by the cluster's queue"
+def _waiting(phase: Phase, job: Manifest, evidence: Evidence) -> Summary:
+    """The Job has no pod, or is suspended."""
+    why = diagnose(None, job, evidence)
+    return Summary(phase, *why) if why else Summary(phase, Reason.WAITING_FOR_POD, "the Job has no pod yet")
 
 
 def _failed(observed: Observed, failed: Manifest) -> Summary:
     """The Job controller has given up: say why in the words of the last pod."""
     if failed.get("reason") == "DeadlineExceeded":
-        message = "the job was not finished within activeDeadlineSeconds"
-        return Summary(Phase.FAILED, Reason.DEADLINE_EXCEEDED, message)
+        return Summary(Phase.FAILED, Reason.DEADLINE_EXCEEDED, "the Job was ended by its activeDeadlineSeconds")
     ends = [why for pod in observed.own_pods() if (why := why_ended(pod))]
     given_up = failed.get("reason") == "BackoffLimitExceeded"
     if not ends:
         reason = Reason.BACKOFF_LIMIT_EXCEEDED if given_up else Reason.RENDERER_FAILED
         return Summary(Phase.FAILED, reason, failed.get("message") or "the Job failed, and no pod says why")
-    reason, message = ends[-1]
+    reason, message, hint = ends[-1]
     if given_up:
-        message = f"gave up after {len(ends)} failed pod(s): {message}"
+        message = f"gave up after {max(len(ends), failures(observed))} failed pod(s): {message}"
         reason = Reason.BACKOFF_LIMIT_EXCEEDED if reason is Reason.RENDERER_FAILED else reason
-    return Summary(Phase.FAILED, reason, message)
+    return Summary(Phase.FAILED, reason, message, hint)
 
 
-def _of_pod(status: Manifest, pod: Manifest) -> Summary:
+def _of_pod(status: Manifest, pod: Manifest, evidence: Evidence) -> Summary:
     ended = termination(pod)
     if ended and ended["exitCode"] == ExitCode.OK:
         return Summary(Phase.UPLOADING, Reason.UPLOADING, "the renderer has ended; its last report is on its way")
     if why := why_ended(pod):
-        if ended and ended["exitCode"] in FINAL_EXIT_CODES:
-            return Summary(Phase.FAILED, why.reason, why.message)
-        return Summary(Phase.PENDING, Reason.RETRYING, f"another pod follows: {why.message}")
+        if overran(pod) or (ended and ended["exitCode"] in FINAL_EXIT_CODES):
+            return Summary(Phase.FAILED, *why)
+        return Summary(Phase.PENDING, Reason.RETRYING, f"another pod follows: {why.message}", why.hint)
     if pod.get("status", {}).get("phase", "Pending") == "Pending":
-        return _of_pending_pod(pod)
+        return _of_pending_pod(pod, evidence)
     return _of_running_pod(progress_of(status, pod))
 
 
-def _of_pending_pod(pod: Manifest) -> Summary:
-    why: Diagnosis | None = why_not_running(pod)
+def _of_pending_pod(pod: Manifest, evidence: Evidence) -> Summary:
+    why: Diagnosis | None = why_not_running(pod, evidence)
     node = pod["spec"].get("nodeName")
     phase = Phase.STARTING if node else Phase.PENDING
     if why:
-        return Summary(phase, why.reason, why.message)
+        return Summary(phase, *why)
     if node:
         return Summary(phase, Reason.STARTING, f"the pod starts on node {node}")
     return Summary(phase, Reason.WAITING_FOR_POD, "the pod waits for a node")
@@ -141,9 +152,35 @@ def derive_status(
         derived |= {"resolved": resolved, "jobName": video_job["metadata"]["name"]}
     if pod and pod["spec"].get("nodeName"):
         derived |= _of_attempt(observed, pod)
+    if summary.hint or "hint" in old:
+        derived["hint"] = summary.hint[:_MESSAGE_LENGTH] or None
+    if failed := failures(observed):
+        derived["failures"] = failed
+    if avoided := avoided_nodes(observed):
+        derived["avoidedNodes"] = avoided
     if summary.phase in TERMINAL_PHASES:
         derived["completionTime"] = _completion_time(observed, now)
     return derived
+
+
+def failures(observed: Observed) -> int:
+    """Count the pods that failed, those of earlier Jobs included.
+
+    The Job controller counts a second later than the pod fails, and a Job that was replaced takes its count along.
+    """
+    recorded: int = observed.status.get("failures", 0)
+    job = observed.own_job()
+    if job is None:
+        return recorded
+    seen = sum(has_failed(pod) for pod in observed.own_pods())
+    counted: int = job.get("status", {}).get("failed", 0)
+    return max(recorded, number_of(job, FAILURES_BEFORE) + max(seen, counted))
+
+
+def avoided_nodes(observed: Observed) -> list[str]:
+    """Return the nodes whose GPU failed under this VideoJob, in the order in which they did."""
+    seen = [pod["spec"]["nodeName"] for pod in observed.own_pods() if hit_gpu_fault(pod)]
+    return list(dict.fromkeys([*observed.status.get("avoidedNodes", []), *seen]))
 
 
 def _of_attempt(observed: Observed, pod: Manifest) -> Manifest:
@@ -188,16 +225,14 @@ def _conditions(observed: Observed, summary: Summary, now: datetime) -> list[Man
 def _truths(observed: Observed, summary: Summary) -> dict[ConditionType, tuple[ConditionStatus, Reason, str]]:
     yes, no, unknown = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionStatus.UNKNOWN
     said = (summary.reason, summary.message)
-    if summary.reason in REFUSALS and observed.own_job() is None:
-        refused = (no, *said)
-        return {ConditionType.ACCEPTED: refused, ConditionType.SUCCEEDED: refused}
+    refused = summary.reason in REFUSALS and observed.own_job() is None
     pod = observed.current_pod()
     scheduled = pod is not None and bool(pod["spec"].get("nodeName"))
     running = pod is not None and "running" in container_status(pod).get("state", {})
     outcome = {Phase.SUCCEEDED: yes, Phase.FAILED: no, Phase.CANCELLED: no}.get(summary.phase, unknown)
     ended = outcome is not unknown
     return {
-        ConditionType.ACCEPTED: (yes, Reason.ACCEPTED, "the request is valid here"),
+        ConditionType.ACCEPTED: (no, *said) if refused else (yes, Reason.ACCEPTED, "the request is valid here"),
         ConditionType.SCHEDULED: (yes, Reason.STARTING, "a node is assigned") if scheduled else (no, *said),
         ConditionType.RUNNING: (yes, *said) if running and not ended else (no, *said),
         ConditionType.SUCCEEDED: (outcome, *said),

@@ -24,12 +24,12 @@ CASES = [
     (observed(None, job(suspend=True)), "Queued", "Suspended", "queue"),
     (observed(video_job(suspend=True), job(suspend=True)), "Queued", "Suspended", "spec.suspend"),
     (observed(None, job(), pod(node=None)), "Pending", "WaitingForPod", "waits for a node"),
-    (observed(None, job(), pod(node=None, conditions=[UNSCHEDULABLE])), "Pending", "Unschedulable", "Insufficient"),
+    (observed(None, job(), pod(node=None, conditions=[UNSCHEDULABLE])), "Pending", "GpusTaken", "Insufficient"),
     (observed(None, job(), pod()), "Starting", "Starting", "gpu-1"),
     (
         observed(None, job(), pod(state=w.waiting_for("ImagePullBackOff", "manifest unknown"))),
         "Starting",
-        "ImagePullFailed",
+        "ImageNotFound",
         "manifest unknown",
     ),
     (
@@ -131,7 +131,7 @@ CASES = [
         observed(None, job(Failed="BackoffLimitExceeded"), pod(phase="Failed", state=ended(137, reason="OOMKilled"))),
         "Failed",
         "OutOfMemory",
-        "raise its limit",
+        "ran out of memory",
     ),
     (
         observed(None, job(Failed="BackoffLimitExceeded"), pod(phase="Failed", state=ended(3, "Killed"))),

@@ -121,7 +121,10 @@ def pod(
             "labels": {"videojob.dev/name": "squirrel"},
             "ownerReferences": [{"uid": JOB_UID, "controller": True}],
         },
-        "spec": {"nodeName": node} if node else {},
+        "spec": {
+            "containers": [{"name": "renderer", "image": "videojob-renderer:1.2.3"}],
+            **({"nodeName": node} if node else {}),
+        },
         "status": {
             "phase": phase,
             "message": message,

@@ -1,0 +1,143 @@
+"""How long and how often: the limits that Kubernetes does not keep for a job, and when each is due.
+
+All moments are compared with timestamps that the API server wrote, by its own clock. What has a time of its own is
+looked at again at that time; after a restart the same timestamps give the same moments.
+"""
+
+from datetime import datetime, timedelta
+
+from videojob.conditions import ConditionStatus, ConditionType
+from videojob.phases import Phase
+from videojob.reasons import Reason
+from videojob_operator.diagnosis import Diagnosis
+from videojob_operator.endings import was_interrupted
+from videojob_operator.job import MAX_INTERRUPTIONS, number_of
+from videojob_operator.manifests import Manifest, is_deleting, moment, timestamp
+from videojob_operator.nodes import nodes_avoided
+from videojob_operator.observed import Observed, has_ended, has_started
+from videojob_operator.settings import Profile
+from videojob_operator.status import Summary, failures
+
+LOST_SECONDS = 120
+"""A pod that has not ended this long after its grace period never will: its node does not answer."""
+
+LONGEST_NOTIFICATION = timedelta(hours=25)
+"""A VideoJob is not deleted before its webhook was told, or given up, which takes a day at most."""
+
+_ANY_PROFILE = Profile()
+
+
+def verdict(observed: Observed, summary: Summary, now: datetime) -> Summary | None:
+    """Say why a job must be given up that goes on as far as Kubernetes is concerned; None where it need not.
+
+    Args:
+        observed: what was found.
+        summary: where it stands.
+        now: the API server's time.
+    """
+    due = start_due(observed)
+    if due and now >= due:
+        limit = _spec(observed)["startDeadlineSeconds"]
+        message = f"no pod ran within startDeadlineSeconds ({limit}): {summary.message}"
+        return Summary(Phase.FAILED, Reason.START_DEADLINE_EXCEEDED, message, summary.hint)
+    pod = observed.current_pod()
+    job = observed.own_job()
+    if pod and job and was_interrupted(pod):
+        return too_many_interruptions(observed, number_of(job, MAX_INTERRUPTIONS, _ANY_PROFILE.max_interruptions))
+    if summary.reason is Reason.NO_MATCHING_NODE and pod and nodes_avoided(pod):
+        return Summary(Phase.FAILED, Reason.GPU_FAULT, summary.message, _GPU_HINT)
+    return None
+
+
+_GPU_HINT = "ask the node's dmesg for Xid errors; a driver older than the image's CUDA is the usual cause"
+
+
+def too_many_interruptions(observed: Observed, allowed: int) -> Summary | None:
+    """Give up a job that was stopped from outside too often: nothing else bounds what the Job does not count."""
+    count = observed.attempts() - failures(observed)
+    if count <= allowed:
+        return None
+    message = f"stopped from outside {count} times, and the profile allows {allowed}"
+    hint = "raise maxInterruptions of the profile, or use nodes that are not taken away so often"
+    return Summary(Phase.FAILED, Reason.TOO_MANY_INTERRUPTIONS, message, hint)
+
+
+def start_due(observed: Observed) -> datetime | None:
+    """Return when startDeadlineSeconds pass; None where there are none, or a pod has run."""
+    spec, pod = _spec(observed), observed.current_pod()
+    if "startDeadlineSeconds" not in spec or spec.get("suspend") or (pod and has_started(pod)):
+        return None
+    if observed.attempts() > (1 if pod and pod["spec"].get("nodeName") else 0):
+        return None  # an earlier pod was there; this one follows it
+    started = ((observed.own_job() or {}).get("status") or {}).get("startTime")  # set anew after a suspension
+    created: str = (observed.video_job or {})["metadata"]["creationTimestamp"]
+    return moment(started or created) + timedelta(seconds=spec["startDeadlineSeconds"])
+
+
+def lost_pod(observed: Observed, now: datetime) -> Manifest | None:
+    """Return the pod that should have ended long ago, None where there is none."""
+    due = lost_due(observed)
+    return observed.current_pod() if due and now >= due else None
+
+
+def lost_due(observed: Observed) -> datetime | None:
+    """Return when a pod that is being deleted counts as lost."""
+    pod = observed.current_pod()
+    if pod is None or not is_deleting(pod) or has_ended(pod) or not pod["spec"].get("nodeName"):
+        return None
+    return moment(pod["metadata"]["deletionTimestamp"]) + timedelta(seconds=LOST_SECONDS)
+
+
+def describe_lost(pod: Manifest) -> Diagnosis:
+    """Say what is the matter with a lost pod."""
+    node = pod["spec"]["nodeName"]
+    hint = (
+        f"if {node} is gone for good: kubectl delete node {node}, or taint it node.kubernetes.io/out-of-service;"
+        " operator.failLostPods does so by itself"
+    )
+    return Diagnosis(Reason.NODE_LOST, f"node {node} does not answer, and its pod cannot end", hint)
+
+
+def failed_by_us(now: datetime) -> Manifest:
+    """Return the condition of a pod that is declared failed: the Job does not count it."""
+    return {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "NodeLost",
+        "message": "the node does not answer",
+        "lastTransitionTime": timestamp(now),
+    }
+
+
+def deletion_due(observed: Observed) -> datetime | None:
+    """Return when ttlSecondsAfterFinished pass; None where there are none."""
+    seconds = _spec(observed).get("ttlSecondsAfterFinished")
+    ended = _ended(observed)
+    if seconds is None or ended is None:
+        return None
+    due = ended + timedelta(seconds=seconds)
+    return max(due, ended + LONGEST_NOTIFICATION) if _must_still_notify(observed) else due
+
+
+def _must_still_notify(observed: Observed) -> bool:
+    if "webhook" not in _spec(observed):
+        return False
+    said: str = _condition(observed, ConditionType.NOTIFIED).get("status", ConditionStatus.UNKNOWN)
+    return said == ConditionStatus.UNKNOWN
+
+
+def _ended(observed: Observed) -> datetime | None:
+    """When the end was written: completionTime may come from the clock of a node."""
+    said = _condition(observed, ConditionType.SUCCEEDED).get("lastTransitionTime")
+    text = said or observed.status.get("completionTime")
+    return moment(text) if text else None
+
+
+def _condition(observed: Observed, kind: ConditionType) -> Manifest:
+    conditions: list[Manifest] = observed.status.get("conditions") or []
+    return next((each for each in conditions if each["type"] == kind), {})
+
+
+def _spec(observed: Observed) -> Manifest:
+    spec: Manifest = (observed.video_job or {})["spec"]
+    return spec
