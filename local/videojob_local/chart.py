@@ -62,6 +62,7 @@ def local_values(storage: Storage, *, api_port: int, tiny_models: dict[str, Path
             "replicas": 1,  # two pods cannot listen on one port of one machine
             "updateStrategy": {"type": "Recreate"},
             "healthPort": free_port(),
+            "readNodes": True,
             "resources": {"requests": {"cpu": "50m"}},
         },
         "api": {

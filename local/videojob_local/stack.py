@@ -51,8 +51,8 @@ class Stack:
         self.processes = Processes(folder)
         self.control_plane = ControlPlane(folder, binaries, self.processes, node_names=NODE_NAMES)
         self.s3 = S3Server(folder, self.processes)
-        images = product_images() | (more_images or {})
-        self.node = ProcessNode(folder, self.control_plane, self.processes, images=images, gpus=gpus)
+        self.images = product_images() | (more_images or {})
+        self.node = ProcessNode(folder, self.control_plane, self.processes, images=self.images, gpus=gpus)
 
     @property
     def kubeconfig(self) -> Path:

@@ -12,12 +12,14 @@ Rules = set[tuple[str, str, str]]
 
 RIGHTS: dict[str, Rules] = {
     "videojob-operator": {
-        *(("videojob.dev", "videojobs", verb) for verb in ("get", "list", "watch")),
+        *(("videojob.dev", "videojobs", verb) for verb in ("get", "list", "watch", "delete")),
         ("videojob.dev", "videojobs/status", "patch"),
         ("videojob.dev", "videojobs/finalizers", "update"),
         *(("batch", "jobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
         *(("", "pods", verb) for verb in ("list", "watch")),
         ("", "events", "create"),
+        ("", "events", "list"),
+        ("kueue.x-k8s.io", "workloads", "list"),
     },
     "videojob-api": {
         ("videojob.dev", "videojobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")
@@ -70,6 +72,17 @@ def test_the_common_roles_of_kubernetes_include_videojobs(default: Rendered, ren
     }
     assert not render(crds__aggregateRoles="false").of_kind("ClusterRole")
     assert not render(crds__enabled="false").of_kind("ClusterRole"), "they go with the definition, once a cluster"
+
+
+def test_nodes_are_read_and_pods_declared_failed_only_where_the_administrator_wants_it(render: Render) -> None:
+    rendered = render(operator__readNodes="true", operator__failLostPods="true")
+    (role,), (binding,) = rendered.of_kind("ClusterRole"), rendered.of_kind("ClusterRoleBinding")
+    assert rights(role) == {("", "nodes", "list")}
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert [subject["name"] for subject in binding["subjects"]] == ["videojob-operator"]
+    operator = rights(rendered.one("Role", "videojob-operator"))
+    assert operator - RIGHTS["videojob-operator"] == {("", "pods/status", "patch")}
+    assert rendered.environment("videojob-operator")["VIDEOJOB_FAIL_LOST_PODS"] == "true"
 
 
 def test_each_role_is_bound_to_its_own_service_account_only(default: Rendered, full: Rendered) -> None:

@@ -27,6 +27,14 @@ PROFILES = {
     "all-gpus": profile("test/sleep:1", gpus=2),
     "nowhere": profile("test/sleep:1", nodeSelector={"pool": "nowhere"}),
     "no-image": profile("registry.invalid/none:1"),
+    "fleeting": profile("test/exit-75:1", maxInterruptions=1),
+    "exit-70-here": profile("test/exit-70:1", nodeSelector={"kubernetes.io/hostname": "local"}),
+    "no-class": profile("test/sleep:1", priorityClassName="absent"),
+    "no-volume": profile(
+        "test/sleep:1",
+        volumes=[{"name": "weights", "secret": {"secretName": "absent"}}],
+        volumeMounts=[{"name": "weights", "mountPath": "/weights"}],
+    ),
 }
 
 

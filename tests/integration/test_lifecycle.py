@@ -84,11 +84,13 @@ def test_a_cancelled_job_frees_its_gpus(studio: Cluster, name: str) -> None:
     running_pod(studio, name)
     studio.create(f"{name}-next", spec={"profile": "all-gpus"})
     wait_for(
-        lambda: (studio.get(f"{name}-next") or {}).get("status", {}).get("reason") == "Unschedulable",
+        lambda: (studio.get(f"{name}-next") or {}).get("status", {}).get("reason") == "GpusTaken",
         "the scheduler's refusal in the status",
     )
     waiting = studio.get(f"{name}-next") or {}
+    assert "2 GPUs exist on 1 node" in waiting["status"]["message"]
     assert "Insufficient nvidia.com/gpu" in waiting["status"]["message"]
+    assert "it starts when a GPU gets free" in waiting["status"]["hint"]
     studio.patch(name, {"spec": {"cancel": True}})
     assert studio.wait_for_phase(name, "Cancelled")["status"]["reason"] == "Cancelled"
     running_pod(studio, f"{name}-next")
@@ -149,7 +151,7 @@ def test_a_job_that_a_quota_forbids_is_made_once_there_is_room(
     counted = f"{quotas}/no-jobs"
     wait_for(lambda: kubernetes_http.get(counted).json().get("status", {}).get("used"), "the quota's first count")
     studio.create(name, spec={"profile": "sleep"})
-    wait_for(lambda: (studio.get(name) or {}).get("status", {}).get("reason") == "JobRejected", "JobRejected")
+    wait_for(lambda: (studio.get(name) or {}).get("status", {}).get("reason") == "QuotaExceeded", "QuotaExceeded")
     assert "exceeded quota: no-jobs" in (studio.get(name) or {})["status"]["message"]
     kubernetes_http.delete(counted).raise_for_status()
     studio.wait_for_phase(name, "Starting")
@@ -170,7 +172,7 @@ def test_a_suspended_job_uses_no_gpu_until_it_is_resumed(studio: Cluster, name: 
 
 def test_a_pod_that_fits_nowhere_says_so_in_the_schedulers_words(studio: Cluster, name: str) -> None:
     studio.create(name, spec={"profile": "nowhere"})
-    wait_for(lambda: (studio.get(name) or {}).get("status", {}).get("reason") == "Unschedulable", "Unschedulable")
+    wait_for(lambda: (studio.get(name) or {}).get("status", {}).get("reason") == "NoMatchingNode", "NoMatchingNode")
     assert "node affinity/selector" in (studio.get(name) or {})["status"]["message"]
     studio.delete(name)
 
