@@ -28,6 +28,9 @@ RIGHTS: dict[str, Rules] = {
 }
 
 
+LEASE_ROLE = "videojob-operator-lease"
+
+
 def rights(role: dict[str, Any]) -> Rules:
     assert all(set(rule) == {"apiGroups", "resources", "verbs"} for rule in role["rules"])
     return {
@@ -48,7 +51,7 @@ def test_there_are_no_other_roles_and_none_of_the_releases_own_for_the_whole_clu
     default: Rendered, full: Rendered
 ) -> None:
     for rendered in (default, full):
-        assert {role["metadata"]["name"] for role in rendered.of_kind("Role")} == set(RIGHTS)
+        assert {role["metadata"]["name"] for role in rendered.of_kind("Role")} == {*RIGHTS, LEASE_ROLE}
         assert not rendered.of_kind("ClusterRoleBinding")
         for role in rendered.of_kind("ClusterRole"):
             assert any(
@@ -76,9 +79,10 @@ def test_the_common_roles_of_kubernetes_include_videojobs(default: Rendered, ren
 
 def test_nodes_are_read_and_pods_declared_failed_only_where_the_administrator_wants_it(render: Render) -> None:
     rendered = render(operator__readNodes="true", operator__failLostPods="true")
-    (role,), (binding,) = rendered.of_kind("ClusterRole"), rendered.of_kind("ClusterRoleBinding")
+    name = "videojob-videojob-operator-nodes"
+    role, binding = rendered.one("ClusterRole", name), rendered.one("ClusterRoleBinding", name)
     assert rights(role) == {("", "nodes", "list")}
-    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert binding["roleRef"]["name"] == name
     assert [subject["name"] for subject in binding["subjects"]] == ["videojob-operator"]
     operator = rights(rendered.one("Role", "videojob-operator"))
     assert operator - RIGHTS["videojob-operator"] == {("", "pods/status", "patch")}
@@ -89,6 +93,9 @@ def test_each_role_is_bound_to_its_own_service_account_only(default: Rendered, f
     for rendered in (default, full):
         for binding in rendered.of_kind("RoleBinding"):
             name = binding["metadata"]["name"]
+            if name == LEASE_ROLE:
+                assert [subject["name"] for subject in binding["subjects"]] == ["videojob-operator"]
+                continue
             assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
             (subject,) = binding["subjects"]
             assert subject["name"] == name
@@ -100,6 +107,7 @@ def test_operator_and_renderer_have_their_role_in_each_served_namespace_and_the_
 ) -> None:
     places = {(role["metadata"]["name"], role["metadata"]["namespace"]) for role in full.of_kind("Role")}
     assert places == {
+        (LEASE_ROLE, "videojob"),
         ("videojob-operator", "studio"),
         ("videojob-operator", "research"),
         ("videojob-renderer", "studio"),
