@@ -86,6 +86,10 @@ def test_the_operator_is_told_its_namespaces_and_what_renderers_need(full: Rende
         "VIDEOJOB_STORAGE_CONFIGMAP": "videojob-storage",
         "VIDEOJOB_STORAGE_SECRET": "s3-keys",
         "VIDEOJOB_HEALTH_PORT": "8081",
+        "VIDEOJOB_LEASE": "videojob-operator",
+        "VIDEOJOB_LEASE_SECONDS": "15",
+        "VIDEOJOB_WEBHOOK_SECRET_FILE": "/etc/videojob-webhooks/secrets",
+        "VIDEOJOB_WEBHOOK_ALLOWED_NETWORKS": "10.0.0.0/8,fd00::/8",
         "TMPDIR": "/tmp",
         "TZ": "UTC",
     }
