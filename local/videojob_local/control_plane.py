@@ -9,6 +9,7 @@ import json
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -52,15 +53,29 @@ class ControlPlane:
         binaries: the programs.
         processes: where its processes are recorded.
         node_names: nodes that may join; their certificates are issued at the start, the authority's key is not kept.
+        address: where the API server listens, and where its Service in the cluster leads.
+        node_address: of the nodes, where the API server reads their logs.
+        users: further clients to issue certificates for: file name -> user.
     """
 
     def __init__(
-        self, folder: Path, binaries: Binaries, processes: Processes, node_names: tuple[str, ...] = ("local",)
+        self,
+        folder: Path,
+        binaries: Binaries,
+        processes: Processes,
+        node_names: tuple[str, ...] = ("local",),
+        *,
+        address: str = LOOPBACK,
+        node_address: str = LOOPBACK,
+        users: Mapping[str, str] | None = None,
     ) -> None:
         self._folder = folder / "control-plane"
         self._binaries = binaries
         self._processes = processes
         self._node_names = node_names
+        self._address = address
+        self._node_address = node_address
+        self._users = users or {}
 
     @property
     def ca(self) -> Path:
@@ -84,7 +99,11 @@ class ControlPlane:
 
     def admin_credentials(self) -> KeyPair:
         """Return the administrator's client certificate."""
-        return KeyPair(self._folder / "pki/admin.crt", self._folder / "pki/admin.key")
+        return self.client_credentials("admin")
+
+    def client_credentials(self, name: str) -> KeyPair:
+        """Return the client certificate of one of `users`."""
+        return KeyPair(self._folder / f"pki/{name}.crt", self._folder / f"pki/{name}.key")
 
     def start(self) -> None:
         """Start all parts; return when the API server is ready.
@@ -95,7 +114,7 @@ class ControlPlane:
         credentials = self._issue()
         etcd_url = f"https://{LOOPBACK}:{free_port()}"
         self._start_etcd(credentials, etcd_url)
-        server = f"https://{LOOPBACK}:{free_port()}"
+        server = f"https://{self._address}:{free_port()}"
         self._write_kubeconfigs(server)
         self.start_api_server(self._api_server_arguments(credentials, etcd_url, server))
         for name in ("kube-controller-manager", "kube-scheduler"):
@@ -143,16 +162,24 @@ class ControlPlane:
         ca.issue("admin", "admin", CLIENT, organization="system:masters")
         ca.issue("kube-controller-manager", "system:kube-controller-manager", CLIENT)
         ca.issue("kube-scheduler", "system:kube-scheduler", CLIENT)
+        for file_name, user in self._users.items():
+            ca.issue(file_name, user, CLIENT)
         return _Credentials(
             ca=ca.path,
             etcd_ca=etcd_ca.path,
             etcd=etcd_ca.issue("etcd", "etcd", SERVER, CLIENT),
             etcd_client=etcd_ca.issue("etcd-client", "kube-apiserver", CLIENT),
-            apiserver=ca.issue("kube-apiserver", "kube-apiserver", SERVER, host_names=_SERVICE_NAMES),
+            apiserver=ca.issue("kube-apiserver", "kube-apiserver", SERVER, host_names=(*_SERVICE_NAMES, self._address)),
             kubelet_client=ca.issue("kubelet-client", LOG_CLIENT, CLIENT),
             service_accounts=service_account_keys(pki),
             nodes={
-                name: ca.issue(f"node-{name}", f"system:node:{name}", CLIENT, SERVER, organization="system:nodes")
+                name: ca.issue(
+                    f"node-{name}",
+                    f"system:node:{name}",
+                    *(CLIENT, SERVER),
+                    organization="system:nodes",
+                    host_names=(self._node_address,),
+                )
                 for name in self._node_names
             },
         )
@@ -186,8 +213,8 @@ class ControlPlane:
             f"--etcd-certfile={credentials.etcd_client.cert}",
             f"--etcd-keyfile={credentials.etcd_client.key}",
             f"--secure-port={server.rsplit(':', 1)[1]}",
-            f"--bind-address={LOOPBACK}",
-            f"--advertise-address={LOOPBACK}",
+            f"--bind-address={self._address}",
+            f"--advertise-address={self._address}",
             f"--tls-cert-file={credentials.apiserver.cert}",
             f"--tls-private-key-file={credentials.apiserver.key}",
             f"--client-ca-file={credentials.ca}",
@@ -199,7 +226,8 @@ class ControlPlane:
             f"--service-cluster-ip-range={_SERVICE_RANGE}",
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
-            "--endpoint-reconciler-type=none",
+            # Pods of a process node are told the address itself; the Service `kubernetes` leads nowhere from there.
+            f"--endpoint-reconciler-type={'none' if self._address == LOOPBACK else 'lease'}",
             "--anonymous-auth=false",
             "--profiling=false",
             f"--kubelet-client-certificate={credentials.kubelet_client.cert}",

@@ -7,6 +7,7 @@ LocalError
 ├── FolderInUse          the folder of the stack holds other things
 ├── StackDown            no stack is up
 ├── UnknownDefaultModel  the catalogue has no such model
+├── ProgramFailed        a program that was run failed
 └── PartFailed           a part of the stack ended or did not become ready
 """
 
@@ -37,6 +38,10 @@ class StackDown(LocalError):
 
 class UnknownDefaultModel(LocalError):
     """The catalogue has no such model."""
+
+
+class ProgramFailed(LocalError):
+    """A program that was run failed."""
 
 
 class PartFailed(LocalError):

@@ -45,10 +45,11 @@ class Storage:
 class S3Server:
     """One SeaweedFS server in one folder, with one bucket and one pair of keys."""
 
-    def __init__(self, folder: Path, processes: Processes, bucket: str = "videos") -> None:
+    def __init__(self, folder: Path, processes: Processes, bucket: str = "videos", *, address: str = LOOPBACK) -> None:
         self._folder = folder / "s3"
         self._processes = processes
         self._bucket = bucket
+        self._address = address
 
     @property
     def storage(self) -> Storage:
@@ -64,7 +65,7 @@ class S3Server:
         self._folder.mkdir(parents=True, exist_ok=True)
         ports = free_ports(5, partner_distance=_GRPC_DISTANCE)
         keys = (f"local{secrets.token_hex(6)}", secrets.token_hex(20))
-        storage = Storage(f"http://{LOOPBACK}:{ports[0]}", self._bucket, *keys)
+        storage = Storage(f"http://{self._address}:{ports[0]}", self._bucket, *keys)
         record = self._folder / "storage.json"
         record.touch(mode=0o600)
         record.write_text(json.dumps(asdict(storage)))
@@ -111,8 +112,8 @@ class S3Server:
             "-logtostderr=true",
             "mini",
             f"-dir={self._folder}",
-            f"-ip={LOOPBACK}",
-            f"-ip.bind={LOOPBACK}",
+            f"-ip={self._address}",
+            f"-ip.bind={self._address}",
             "-master.telemetry=false",
             "-webdav=false",
             "-admin.ui=false",

@@ -14,7 +14,15 @@ from cluster import wait_for
 
 from videojob_local import binaries as building
 from videojob_local import golang
-from videojob_local.binaries import TOOLS, Binaries, Tool, built_binaries, ensure_binaries, explain_build_failure
+from videojob_local.binaries import (
+    CONTROL_PLANE,
+    TOOLS,
+    Binaries,
+    Tool,
+    built_binaries,
+    ensure_binaries,
+    explain_build_failure,
+)
 from videojob_local.errors import BuildFailed, ToolMissing
 from videojob_local.golang import explain_install_failure, find_go
 
@@ -81,7 +89,7 @@ def test_too_little_space_is_said_before_anything_is_built(
 ) -> None:
     monkeypatch.setattr(building, "NEEDED_GIB", 10**6)
     with pytest.raises(BuildFailed, match=r"^building the control plane needs about 1000000 GiB in .* are free$"):
-        building._require_space(tmp_path)
+        building._require_space(tmp_path, CONTROL_PLANE)
 
 
 @pytest.fixture
