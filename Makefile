@@ -8,7 +8,7 @@ PACKAGES := crds/videojob operator/videojob_operator renderer/videojob_renderer 
 IMAGES := operator renderer api
 TEST_WORKERS ?= 3
 UV := $(shell command -v uv || echo .uv/bin/uv)
-export MODEL PORT
+export MODEL PORT REGISTRY TAG
 
 .PHONY: help
 help: ## Show this help
@@ -51,6 +51,15 @@ test: setup ## Run all tests (TESTS=path to run some)
 bench-operator: setup ## Measure the operator with 10,000 jobs and write bench/results/operator.json (about 15 minutes)
 	@$(PYTHON_BIN) -m videojob_local build
 	@$(PYTHON_BIN) bench/operator
+
+.PHONY: images
+images: setup ## Build the three images with docker or podman (REGISTRY=registry.example.com/video TAG=0.1.0)
+	@$(PYTHON_BIN) -m videojob_local images
+
+.PHONY: e2e
+e2e: setup ## Test the images and the chart on a real node: containerd and kubelet (Linux, root)
+	@$(PYTHON_BIN) -m videojob_local build
+	@VIDEOJOB_E2E=1 $(PYTHON_BIN) -m pytest tests/real_node
 
 .PHONY: check
 check: setup ## Check format, lint, types, import contracts and generated files

@@ -8,6 +8,7 @@ import sys
 from videojob_local import commands
 from videojob_local.binaries import ensure_binaries
 from videojob_local.errors import LocalError
+from videojob_local.images.command import images
 from videojob_local.interruptions import interruptions
 
 
@@ -25,6 +26,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     logs = subcommands.add_parser("logs", help="print the logs")
     logs.add_argument("part", nargs="?")
     subcommands.add_parser("env", help="print shell settings")
+    images = subcommands.add_parser("images", help="build the three images, with a bill of materials each")
+    images.add_argument("--registry", default=os.environ.get("REGISTRY", ""), help="put before the names")
+    images.add_argument("--tag", default=os.environ.get("TAG") or None, help="absent: the version")
     return cli.parse_args(arguments)
 
 
@@ -52,6 +56,8 @@ def run(options: argparse.Namespace) -> None:
             commands.logs(options.part)
         case "env":
             commands.env()
+        case "images":
+            images(options.registry, options.tag)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 from videojob_local.images.base import STAND_IN
 from videojob_local.images.engine import Engine
@@ -51,7 +52,16 @@ def revision() -> str:
     return result.stdout.strip()
 
 
-def build(engine: Engine, part: str, base: str, *, registry: str = "", tag: str | None = None) -> Image:
+def build(
+    engine: Engine,
+    part: str,
+    base: str,
+    *,
+    registry: str = "",
+    tag: str | None = None,
+    context: Path = REPOSITORY,
+    fresh: bool = False,
+) -> Image:
     """Build one image.
 
     Args:
@@ -60,12 +70,15 @@ def build(engine: Engine, part: str, base: str, *, registry: str = "", tag: str 
         base: the Python image; see `ensure_base`.
         registry: put before the name, such as `registry.example.com/video`.
         tag: of the name; None = the version.
+        context: folder with the sources and the Dockerfile.
+        fresh: use no layer of an earlier build.
 
     Raises:
         ProgramFailed: with the last words of the build.
     """
     name = f"{registry.rstrip('/') + '/' if registry else ''}videojob-{part}:{tag or release_version()}"
-    engine.run(*_options(engine, part, base), f"--tag={name}", ".", cwd=REPOSITORY)
+    cache = ["--no-cache"] if fresh else []
+    engine.run(*_options(engine, part, base), *cache, f"--tag={name}", ".", cwd=context)
     size = int(engine.run("image", "inspect", "--format={{.Size}}", name))
     return Image(part, name, engine.image_id(name), size)
 
