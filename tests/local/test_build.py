@@ -143,7 +143,7 @@ def test_an_interrupted_build_leaves_neither_process_nor_file(
     [
         ("go: writing /x: write: no space left on device", "the disk is full"),
         ("go: k8s.io/api: Get https://proxy: dial tcp: lookup proxy: no such host", "check the network"),
-        ("verifying k8s.io/api@v0.36.3: checksum mismatch", "is not the one in local/go.sum"),
+        ("verifying k8s.io/api@v0.36.3: checksum mismatch", "is not the one in go.sum"),
         ("k8s.io/kubernetes/pkg/x: signal: killed", "for lack of memory"),
         ("x.go:1:1: syntax error", "Go said:\n  x.go:1:1: syntax error"),
     ],
