@@ -1,0 +1,80 @@
+"""A changed settings file is in use soon after; one that cannot be used changes nothing and is told of."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from tests.operator.worlds import SETTINGS
+
+from videojob_operator.live_settings import LiveSettings
+
+CATALOGUE = json.dumps(SETTINGS.catalogue.dump())
+
+
+class MountedConfigMap:
+    """Files as a kubelet mounts them: links into a folder that is swapped as a whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._versions = 0
+        self.write('{"default": {"gpus": 1}}')
+        for name in ("catalogue.json", "profiles.json"):
+            (folder / name).symlink_to(Path("..data") / name)
+
+    def write(self, profiles: str) -> None:
+        self._versions += 1
+        version = self.folder / f"..{self._versions}"
+        version.mkdir()
+        (version / "catalogue.json").write_text(CATALOGUE)
+        (version / "profiles.json").write_text(profiles)
+        fresh = self.folder / "..data_tmp"
+        fresh.symlink_to(version.name)
+        os.replace(fresh, self.folder / "..data")  # noqa: PTH105 - the kubelet's own way
+
+    def env(self) -> dict[str, str]:
+        return {
+            "VIDEOJOB_CATALOGUE": str(self.folder / "catalogue.json"),
+            "VIDEOJOB_PROFILES": str(self.folder / "profiles.json"),
+        }
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> MountedConfigMap:
+    return MountedConfigMap(tmp_path)
+
+
+def test_a_profile_that_is_added_is_known_without_a_restart(mounted: MountedConfigMap) -> None:
+    live = LiveSettings(SETTINGS, mounted.env())
+    live.refresh()
+    assert live.current is SETTINGS, "nothing has changed"
+    mounted.write('{"default": {"gpus": 2}, "batch": {"gpus": 1}}')
+    live.refresh()
+    assert set(live.current.profiles) == {"default", "batch"}
+    assert live.current.profiles["default"].gpus == 2
+    assert live.current.renderer_image == SETTINGS.renderer_image
+
+
+@pytest.mark.parametrize("broken", ["{", '{"default": {"gpu": 1}}'])
+def test_a_broken_file_leaves_the_last_good_one_in_use_and_is_told_of_once(
+    mounted: MountedConfigMap, broken: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    live = LiveSettings(SETTINGS, mounted.env())
+    mounted.write(broken)
+    live.refresh()
+    live.refresh()
+    assert live.current is SETTINGS
+    assert "profiles" in (live.trouble or "")
+    assert len([record for record in caplog.records if "last good ones stay" in record.message]) == 1
+    mounted.write('{"default": {"gpus": 4}}')
+    live.refresh()
+    assert live.trouble is None
+    assert live.current.profiles["default"].gpus == 4
+
+
+def test_a_file_that_is_gone_for_a_moment_changes_nothing(mounted: MountedConfigMap) -> None:
+    live = LiveSettings(SETTINGS, mounted.env())
+    (mounted.folder / "profiles.json").unlink()
+    live.refresh()
+    assert live.current is SETTINGS
+    assert live.trouble
