@@ -61,6 +61,17 @@ e2e: setup ## Test the images and the chart on a real node: containerd and kubel
 	@$(PYTHON_BIN) -m videojob_local build
 	@VIDEOJOB_E2E=1 $(PYTHON_BIN) -m pytest tests/real_node
 
+.PHONY: browser
+browser: ## Install the browser that the tests of the page drive (Debian, as root); without one they are skipped
+	@if command -v chromium >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else echo "browser: install chromium (Debian: sudo apt-get install chromium); the tests of the page are skipped without it"; fi
+
+.PHONY: bench-api-live
+bench-api-live: setup ## Measure the memory of the API with 10,000 jobs and 1,000 listeners (some minutes)
+	@$(PYTHON_BIN) bench/api/live.py
+
 .PHONY: check
 check: setup ## Check format, lint, types, import contracts and generated files
 	@.venv/bin/ruff format --check .

@@ -8,12 +8,14 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from videojob_api.events import Feed
 from videojob_api.health import HealthReport
 from videojob_api.kubernetes import VideoJobs
 from videojob_api.readiness import Readiness
 from videojob_api.settings import Settings
 from videojob_api.storage import Storage
 from videojob_api.store import JobStore
+from videojob_api.views import describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Services:
     storage: Storage
     health: HealthReport
     readiness: Readiness
+    feed: Feed
     random: SystemRandom
 
 
@@ -38,7 +41,15 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     async with VideoJobs.connect(settings.kubeconfig, settings.namespace) as live, JobStore(live).running() as jobs:
         storage = Storage(settings.bucket, settings.s3_endpoint)
         try:
-            yield Services(settings, jobs, storage, HealthReport(jobs), Readiness(jobs, storage), SystemRandom())
+            yield Services(
+                settings=settings,
+                jobs=jobs,
+                storage=storage,
+                health=HealthReport(jobs),
+                readiness=Readiness(jobs, storage),
+                feed=Feed(jobs, lambda job, standing: describe(job, standing).model_dump_json()),
+                random=SystemRandom(),
+            )
         finally:
             storage.close()
 

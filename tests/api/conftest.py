@@ -4,6 +4,7 @@ and a renderer would leave them."""
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,7 +15,9 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from cluster import Cluster, wait_for
+from starlette.types import ASGIApp
 from types_boto3_s3 import S3Client
 
 from videojob.catalogue import Catalogue
@@ -143,6 +146,26 @@ async def api(settings: Settings, open_client: OpenClient, cluster: Cluster) -> 
         yield client
 
 
+@pytest.fixture
+async def live_url(settings: Settings) -> AsyncIterator[str]:
+    """URL of an API on a real port, in this process: as real as `server`, and there at once."""
+    async with serving(create_app(settings)) as url:
+        yield url
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp) -> AsyncIterator[str]:
+    """Serve an application on a real port and give its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(app, log_config=None, access_log=False)
+        server = uvicorn.Server(config)
+        # Not `serve`, which takes the signals of this process.
+        serving = asyncio.create_task(server._serve(sockets=[listener]))
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = server.force_exit = True
+        await serving
+
+
 async def until_seen(jobs: JobStore, cluster: Cluster) -> None:
     """Wait until a store knows every VideoJob of the namespace in its newest version."""
     listed = {each["metadata"]["name"]: int(each["metadata"]["resourceVersion"]) for each in cluster.all()}
@@ -206,7 +229,7 @@ def server(environment: dict[str, str], tmp_path: Path) -> Iterator[Server]:
         )
     server = Server(f"http://127.0.0.1:{environment['VIDEOJOB_API_PORT']}", process, log)
     try:
-        wait_for(server.answers, "the start of the API")
+        wait_for(server.answers, "the start of the API", seconds=240)
         yield server
     finally:
         process.kill()

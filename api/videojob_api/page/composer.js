@@ -1,0 +1,199 @@
+// The form: legal values of the chosen model, enforced as one types, and the request that comes of it.
+
+import { call, post } from "./api.js";
+import { announce, byId, make, say } from "./element.js";
+import { areaFault, numberFault, seedFault } from "./rules.js";
+
+const NUMBERS = ["num_frames", "width", "height", "steps", "guidance_scale", "fps"];
+
+export class Composer {
+  #form = byId("compose");
+  #models = new Map();
+  #limits = {};
+  #created;
+
+  constructor(created) {
+    this.#created = created;
+  }
+
+  /** Learn the legal values and become usable. */
+  async start() {
+    const told = await this.#learn();
+    this.#limits = told.limits;
+    for (const model of told.models) {
+      this.#models.set(model.name, model);
+      byId("model").append(make("option", { value: model.name }, model.name));
+    }
+    byId("model").value = told.default_model;
+    this.#showModel();
+    byId("model").addEventListener("change", () => this.#showModel());
+    byId("size").addEventListener("change", () => this.#takeSize());
+    byId("frames-slider").addEventListener("input", () => { byId("num_frames").value = byId("frames-slider").value; this.#check(); });
+    byId("dice").addEventListener("click", () => { byId("seed").value = String(crypto.getRandomValues(new Uint32Array(1))[0]); this.#check(); });
+    this.#form.addEventListener("input", () => this.#check());
+    this.#form.addEventListener("submit", (event) => { event.preventDefault(); this.#submit(); });
+    this.#form.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.#form.requestSubmit();
+    });
+  }
+
+  /** Fill in a request, as GET /jobs/{job_id} tells it. */
+  fill(request, { focus = false } = {}) {
+    if (request.model && this.#models.has(request.model)) {
+      byId("model").value = request.model;
+      this.#showModel();
+    }
+    byId("prompt").value = request.prompt ?? "";
+    byId("negative_prompt").value = request.negative_prompt ?? "";
+    byId("seed").value = request.seed ?? "";
+    byId("image").value = request.image ?? "";
+    for (const name of NUMBERS) if (request[name] !== undefined && request[name] !== null) byId(name).value = request[name];
+    if (request.width && request.height) byId("size").value = `${request.width}x${request.height}`;
+    byId("more").open ||= Boolean(request.negative_prompt);
+    this.#check();
+    if (!focus) return;
+    byId("prompt").focus({ preventScroll: true });
+    byId("compose-title").scrollIntoView({ block: "start" });
+    announce(request.seed === undefined ? "Filled in." : "Filled in, with the same seed. Change what you like.");
+  }
+
+  get #model() {
+    return this.#models.get(byId("model").value);
+  }
+
+  async #learn() {
+    for (;;) {
+      try {
+        return await call("models");
+      } catch (error) {
+        say(byId("form-error"), error.message);
+        await new Promise((resolve) => setTimeout(resolve, 3000));
+        say(byId("form-error"), "");
+      }
+    }
+  }
+
+  /** Show what the chosen model can do: its bounds, its defaults, its sizes. */
+  #showModel() {
+    const { frames, sizes, defaults, takes_image: takesImage } = this.#model;
+    for (const input of [byId("num_frames"), byId("frames-slider")]) {
+      Object.assign(input, { min: frames.minimum, max: frames.maximum, step: frames.step, value: defaults.num_frames });
+    }
+    for (const name of NUMBERS.slice(1)) byId(name).value = defaults[name];
+    byId("size").replaceChildren(...sizes.map((size) => make("option", { value: size }, size.replace("x", " × "))));
+    byId("size").value = `${defaults.width}x${defaults.height}`;
+    const isFree = sizes.length === 0;
+    byId("size-choice").hidden = isFree;
+    for (const name of ["width", "height"]) {
+      document.querySelector(`[data-field=${name}]`).hidden = !isFree;
+      Object.assign(byId(name), { min: this.#limits.size.minimum, max: this.#limits.size.maximum, step: this.#limits.size.multiple });
+    }
+    byId("image-field").hidden = !takesImage;
+    byId("image").required = takesImage;
+    this.#check();
+  }
+
+  #takeSize() {
+    [byId("width").value, byId("height").value] = byId("size").value.split("x");
+  }
+
+  /** Look at every field and say what is wrong; returns the first field at fault. */
+  #check({ strict = false } = {}) {
+    say(byId("form-error"), "");
+    const { frames } = this.#model;
+    const side = { minimum: this.#limits.size.minimum, maximum: this.#limits.size.maximum, step: this.#limits.size.multiple };
+    const text = (name) => byId(name).value.trim();
+    const number = (name, rule) => (byId(name).validity.badInput ? { message: "a number, please", nearest: null } : numberFault(text(name), rule));
+    const faults = {
+      prompt: this.#promptFault(strict),
+      num_frames: number("num_frames", frames),
+      seed: seedFault(text("seed"), this.#limits.seed.maximum),
+      width: number("width", side),
+      height: number("height", side) ?? areaFault(Number(text("width")), Number(text("height")), this.#limits.size),
+      steps: number("steps", this.#limits.steps),
+      guidance_scale: number("guidance_scale", { ...this.#limits.guidance_scale, whole: false }),
+      fps: number("fps", this.#limits.fps),
+      negative_prompt: text("negative_prompt") && Number(text("guidance_scale")) <= 1 ? { message: "needs a guidance above 1", nearest: null } : null,
+      image: strict && this.#model.takes_image && !text("image") ? { message: "this model starts from an image", nearest: null } : null,
+    };
+    for (const [name, fault] of Object.entries(faults)) this.#mark(name, fault);
+    this.#sayDuration();
+    return Object.keys(faults).find((name) => faults[name]) ?? null;
+  }
+
+  #promptFault(strict) {
+    const prompt = byId("prompt").value;
+    const maximum = this.#limits.prompt.maximum_length;
+    const length = [...prompt].length;
+    say(byId("prompt-count"), length > maximum * 0.8 ? `${length} of ${maximum}` : "");
+    if (length > maximum) return { message: `at most ${maximum} characters`, nearest: null };
+    return strict && prompt.trim() === "" ? { message: "Say what the video shows.", nearest: null } : null;
+  }
+
+  #mark(name, fault) {
+    const input = byId(name);
+    const note = byId(`${name}-note`);
+    if (fault) input.setAttribute("aria-invalid", "true");
+    else input.removeAttribute("aria-invalid");
+    const wanted = fault ? `${fault.message}|${fault.nearest}` : "";
+    if (note.dataset.shown === wanted) return;
+    note.dataset.shown = wanted;
+    note.hidden = !fault;
+    note.replaceChildren(...(fault ? [fault.message] : []));
+    if (fault && fault.nearest !== null) {
+      const use = make("button", { type: "button", className: "fix" }, `use ${fault.nearest}`);
+      use.addEventListener("click", () => { input.value = fault.nearest; this.#check(); input.focus(); });
+      note.append(" ", use);
+    }
+  }
+
+  #sayDuration() {
+    const frames = Number(byId("num_frames").value);
+    const fps = Number(byId("fps").value);
+    byId("frames-slider").value = frames;
+    byId("duration").textContent = frames > 0 && fps > 0 ? `${(frames / fps).toFixed(1)} s of video` : "";
+  }
+
+  async #submit() {
+    const first = this.#check({ strict: true });
+    if (first) {
+      byId("more").open ||= byId("more").contains(byId(first));
+      byId(first).focus();
+      return;
+    }
+    byId("submit").disabled = true;
+    try {
+      const { job_id: jobId } = await post("generate", this.#body());
+      announce("Your video is in line.");
+      this.#created(jobId);
+    } catch (error) {
+      this.#tell(error);
+    } finally {
+      byId("submit").disabled = false;
+    }
+  }
+
+  /** The body as JSON text: a seed may have more digits than a JavaScript number. */
+  #body() {
+    const body = { prompt: byId("prompt").value, model: byId("model").value };
+    const negative = byId("negative_prompt").value.trim();
+    if (negative) body.negative_prompt = negative;
+    if (this.#model.takes_image) body.image = byId("image").value.trim();
+    for (const name of NUMBERS) if (byId(name).value !== "") body[name] = Number(byId(name).value);
+    const seed = byId("seed").value.trim();
+    const text = JSON.stringify(body);
+    return seed ? `${text.slice(0, -1)},"seed":${BigInt(seed)}}` : text;
+  }
+
+  #tell(error) {
+    const note = error.field && byId(`${error.field}-note`);
+    if (!note) {
+      say(byId("form-error"), error.message);
+      return;
+    }
+    this.#mark(error.field, { message: error.message, nearest: error.nearest });
+    byId("more").open ||= byId("more").contains(note);
+    byId(error.field).focus();
+  }
+}
+

@@ -1,0 +1,83 @@
+"""The page at `/`: files of this package, with no build step, nothing from other hosts and no script in the HTML."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import PurePath
+
+from fastapi import APIRouter, HTTPException, Request, Response
+
+from videojob_api.failures import can_fail_with
+from videojob_api.models import Offer, offer_of
+from videojob_api.ranges import is_unchanged
+from videojob_api.services import ServicesOf
+
+router = APIRouter(tags=["page"])
+
+_MEDIA_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_HEADERS = {
+    # blob: a video that was fetched with a key.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
+        "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PageFile:
+    """One file of the page."""
+
+    content: bytes
+    media_type: str
+    etag: str
+
+
+@cache
+def page_files() -> dict[str, PageFile]:
+    """Read all files of the page."""
+    return {
+        file.name: PageFile(
+            content := file.read_bytes(),
+            _MEDIA_TYPES[PurePath(file.name).suffix],
+            f'"{hashlib.sha256(content).hexdigest()[:20]}"',
+        )
+        for file in resources.files("videojob_api").joinpath("page").iterdir()
+    }
+
+
+@router.get("/models", responses=can_fail_with())
+async def models(services: ServicesOf) -> Offer:
+    """Tell which models there are, with their legal values and defaults."""
+    return offer_of(services.settings.catalogue)
+
+
+@router.get("/", include_in_schema=False)
+async def index(request: Request) -> Response:
+    """Give the page."""
+    return _answer("index.html", request)
+
+
+@router.get("/page/{name}", include_in_schema=False)
+async def part(name: str, request: Request) -> Response:
+    """Give a part of the page."""
+    return _answer(name, request)
+
+
+def _answer(name: str, request: Request) -> Response:
+    file = page_files().get(name)
+    if file is None:
+        raise HTTPException(404)
+    headers = {**_HEADERS, "ETag": file.etag}
+    if is_unchanged(request.headers, file.etag):
+        return Response(status_code=304, headers=headers)
+    return Response(file.content, media_type=file.media_type, headers=headers)
