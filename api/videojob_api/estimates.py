@@ -72,7 +72,8 @@ def eta_of_running(
         now: the time.
     """
     if told_seconds is not None and told_at is not None:
-        return max(0, round(told_seconds - (now - told_at).total_seconds()))
+        return max(0, round(told_seconds - max(0.0, (now - told_at).total_seconds())))
     if render_seconds is None or started is None:
         return None
-    return max(0, round(render_seconds - (now - started).total_seconds()))
+    left = round(render_seconds - (now - started).total_seconds())
+    return left if left > 0 else None

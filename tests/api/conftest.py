@@ -157,13 +157,15 @@ async def live_url(settings: Settings) -> AsyncIterator[str]:
 async def serving(app: ASGIApp) -> AsyncIterator[str]:
     """Serve an application on a real port and give its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(app, log_config=None, access_log=False)
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         # Not `serve`, which takes the signals of this process.
         serving = asyncio.create_task(server._serve(sockets=[listener]))
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = server.force_exit = True
-        await serving
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await serving
 
 
 async def until_seen(jobs: JobStore, cluster: Cluster) -> None:

@@ -78,6 +78,14 @@ def test_what_the_renderer_says_counts_from_when_it_said_so() -> None:
     assert standing("a", rendered("x", 100), job) == Standing(None, 20)
 
 
+def test_a_clock_of_the_renderer_that_runs_ahead_adds_nothing() -> None:
+    assert eta_of_running(30, NOW + timedelta(hours=1), None, None, NOW) == 30
+
+
+def test_a_render_that_takes_longer_than_others_has_no_time_until_it_tells_one() -> None:
+    assert eta_of_running(None, None, 5.0, NOW - timedelta(seconds=9), NOW) is None
+
+
 def test_what_an_earlier_attempt_said_counts_no_more() -> None:
     progress = {"etaSeconds": 3, "updatedTime": at(-10), "podName": "old", "percent": 50, "stage": "Denoising"}
     job = a_job("a", 60, "Running", startTime=at(-40), podName="new", progress=progress)
@@ -90,6 +98,5 @@ def test_a_job_that_has_ended_stands_nowhere() -> None:
 
 def test_an_estimate_is_never_below_zero() -> None:
     assert eta_of_running(5, NOW - timedelta(seconds=9), None, None, NOW) == 0
-    assert eta_of_running(None, None, 5.0, NOW - timedelta(seconds=9), NOW) == 0
     assert eta_of_running(None, None, None, NOW, NOW) is None
     assert eta_of_waiting(0, 0, 7.4) == 7

@@ -86,7 +86,8 @@ export class JobView {
     video.setAttribute("aria-label", this.job.request?.prompt ?? "The video");
     this.#video = video;
     try {
-      video.src = await fileUrl(this.job.video_url.slice(1));
+      const url = await fileUrl(this.job.video_url.slice(1));
+      video.src = url.startsWith("blob:") ? url : `${url}#t=0.01`; // the first frame instead of a black one
     } catch (error) {
       say(this.line, error.message);
       this.#video = null;

@@ -91,6 +91,7 @@ export class Gallery {
     const open = make("button", { type: "button", className: "open" }, "Open");
     open.setAttribute("aria-label", `Open: ${job.request.prompt.slice(0, 120)}`);
     open.addEventListener("click", () => this.#hooks.open(view.job));
+    view.stage.addEventListener("click", () => { if (view.job.status !== "completed") this.#hooks.open(view.job); });
     view.parts[1].prepend(open);
     const item = make("li", {}, make("article", { className: "card" }, ...view.parts));
     const card = { view, item };

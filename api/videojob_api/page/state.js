@@ -19,7 +19,7 @@ export const badgeOf = (job) => BADGES[job.phase] ?? job.phase;
 export function lineOf(job) {
   if (job.status === "completed") return "";
   if (job.status === "failed") return job.phase === "Cancelled" ? "Cancelled before the end" : job.message || job.reason || "It failed";
-  const eta = job.eta_seconds === null ? "" : ` · about ${inWords(job.eta_seconds)} left`;
+  const eta = job.eta_seconds ? ` · about ${inWords(job.eta_seconds)} left` : "";
   if (job.status === "pending") {
     if (job.queue_position === null) return "Held back";
     return (job.queue_position === 1 ? "Next in line" : `Number ${job.queue_position} in line`) + eta;
