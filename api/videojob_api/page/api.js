@@ -45,7 +45,13 @@ export async function send(path, options = {}) {
 
 export async function call(path, options = {}) {
   const answer = await send(path, options);
-  return answer.status === 204 ? null : answer.json();
+  return answer.status === 204 ? null : read(answer);
+}
+
+/** Read JSON; a seed with more digits than a Number keeps comes as text. */
+export async function read(answer) {
+  return JSON.parse(await answer.text(), (key, value, context) =>
+    key === "seed" && value !== null && !Number.isSafeInteger(value) && context ? context.source : value);
 }
 
 export const post = (path, body) =>

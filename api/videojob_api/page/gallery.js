@@ -1,6 +1,6 @@
 // The jobs, newest first, asked for again and again: often while one is at work, rarely otherwise, never while hidden.
 
-import { call, fileUrl, send } from "./api.js";
+import { call, fileUrl, read, send } from "./api.js";
 import { JobView } from "./card.js";
 import { announce, byId, make, say } from "./element.js";
 import { isOver } from "./state.js";
@@ -61,7 +61,7 @@ export class Gallery {
     const query = new URLSearchParams({ order: "desc", limit: String(this.#limit) });
     if (byId("filter").value) query.set("status", byId("filter").value);
     const answer = await send(`jobs?${query}`);
-    const body = await answer.json();
+    const body = await read(answer);
     return { jobs: body.jobs, rest: body.continue, stale: answer.headers.get(STALE) };
   }
 
