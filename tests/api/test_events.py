@@ -45,7 +45,7 @@ async def following(url: str, job_id: str, last_id: str = "") -> AsyncIterator[A
     """Follow a job at the running API."""
     headers = {"Last-Event-ID": last_id} if last_id else {}
     async with (
-        httpx.AsyncClient(base_url=url, timeout=60) as client,
+        httpx.AsyncClient(base_url=url, timeout=240) as client,
         client.stream("GET", f"/jobs/{job_id}/events", headers=headers) as answer,
     ):
         assert answer.status_code == 200

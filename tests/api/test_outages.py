@@ -50,7 +50,7 @@ def relayed(settings: Settings, relay: TcpRelay, tmp_path: Path) -> Settings:
 async def until(condition: Callable[[], Any], what: str) -> None:
     """Wait until a condition, given as a function that makes a coroutine, holds."""
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(240):
             while not await condition():  # noqa: ASYNC110 - a condition is a request
                 await asyncio.sleep(0.05)
     except TimeoutError:

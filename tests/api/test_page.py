@@ -28,7 +28,7 @@ pytestmark = [
     ),
 ]
 
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=120_000)
 
 
 class KeyGate:
@@ -63,7 +63,7 @@ async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     complaints: list[str] = []
     context.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     context.on("weberror", lambda error: complaints.append(str(error.error)))
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(120_000)
     yield context
     await context.close()
     assert [text for text in complaints if "Failed to load resource" not in text] == []
