@@ -19,12 +19,13 @@ from pathlib import Path
 import uvloop
 from api import Api
 from measurements import BARE, Figures, burst, clear, completions, latency, plain_life, restart
+from page import PAGE, RESULT, render
 from world import NAMESPACE, World, new_world
 
 from videojob import crd
 
+RESTARTS = ("restart_waiting", "restart_finished")
 ROOT = Path(__file__).resolve().parents[2]
-RESULT = ROOT / "bench/results/operator.json"
 
 
 async def measure(world: World, many: int) -> Figures:
@@ -86,7 +87,7 @@ def judge(results: Figures) -> list[Figures]:
             6,
         ),
         ("writes on restart over finished objects", sum(results["restart_finished"]["writes"].values()), "<=", 0),
-        ("idle CPU in percent", results["restart_waiting"]["idle_cpu_percent"], "<", 1),
+        ("idle CPU in percent", max(results[name]["idle_cpu_percent"] for name in RESTARTS), "<", 1),
         ("cost a job at many, times that at few", results["cost_a_job"]["ratio"], "<=", 1.3),
     )
     tests = {"<=": float.__le__, ">=": float.__ge__, "<": float.__lt__}
@@ -131,6 +132,8 @@ def main() -> None:
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(report, indent=2) + "\n")
+    if arguments.output == RESULT:
+        PAGE.write_text(render(report))
     for row in report["targets"]:
         print(f"{'met   ' if row['met'] else 'MISSED'} {row['figure']}: {row['value']} (target {row['target']})")
 

@@ -202,7 +202,12 @@ async def plain_life(api: Api, world: World, *, jobs: int) -> Figures:
         statuses = [each["status"] for each in await api.items(VIDEO_JOBS.format(NAMESPACE))]
         await clear(api)
     events = await api.items(f"/api/v1/namespaces/{NAMESPACE}/events")
-    ours = sum(event.get("reportingComponent") == "videojob-operator" for event in events) / jobs
+    about = set(names)
+    ours = sum(
+        event.get("reportingComponent") == "videojob-operator" and event["involvedObject"]["name"] in about
+        for event in events
+    )
+    ours /= jobs
     world.rest()
     calls = {key: round((writes[key] - writes_before[key]) / jobs, 2) for key in writes}
     return {

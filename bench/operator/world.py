@@ -28,6 +28,8 @@ NAMESPACE = "bench"
 KWOK_PACKAGE = "sigs.k8s.io/kwok/cmd/kwok"
 CATALOGUE = {"defaultModel": "none", "models": {"none": {"family": "2b", "source": "/nowhere"}}}
 PROFILES = {"default": {"gpus": 1, "resources": {"requests": {"cpu": "10m"}}}}
+_QUIET_SECONDS = 2.0
+_POLL_SECONDS = 0.5
 STAGES = Path(__file__).with_name("stages.yaml")
 
 
@@ -178,14 +180,16 @@ class Operator:
         return {method: int(self.metric(name, method=method)) for method in ("POST", "PATCH", "PUT", "DELETE")}
 
     def wait_until_idle(self, looks_at_least: int = 0) -> float:
-        """Wait until no VideoJob is looked at any more; return when the last look was seen."""
-        last, last_at = -1.0, time.monotonic()
-        while time.monotonic() - last_at < 2:
-            looks = self.metric("videojob_operator_reconcile_seconds_count")
-            if looks != last or looks < looks_at_least:
-                last, last_at = looks, time.monotonic()
-            time.sleep(0.2)
-        return last_at
+        """Wait until the operator has nothing to do for two seconds; return when it was last seen busy."""
+        busy_at, looks, cpu = time.monotonic(), -1.0, 0.0
+        while time.monotonic() - busy_at < _QUIET_SECONDS:
+            time.sleep(_POLL_SECONDS)
+            now_looks = self.metric("videojob_operator_reconcile_seconds_count")
+            now_cpu = self.cost().cpu_seconds
+            if now_looks != looks or now_looks < looks_at_least or now_cpu - cpu > _POLL_SECONDS / 10:
+                busy_at = time.monotonic()
+            looks, cpu = now_looks, now_cpu
+        return busy_at
 
     def _get(self, path: str) -> tuple[int, str]:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=30)

@@ -67,7 +67,7 @@ class Operator:
 
     def wait_until_ready(self) -> None:
         """Wait for /readyz."""
-        wait_for(lambda: self.probe("/readyz") == (200, "ok"), "readiness of the operator", seconds=60)
+        wait_for(lambda: self.probe("/readyz") == (200, "ok"), "readiness of the operator", seconds=240)
 
     def terminate(self) -> int:
         """Send SIGTERM and return the exit code."""
