@@ -88,7 +88,7 @@ def test_a_cancelled_job_frees_its_gpus(studio: Cluster, name: str) -> None:
         "the scheduler's refusal in the status",
     )
     waiting = studio.get(f"{name}-next") or {}
-    assert "2 GPUs exist on 1 node" in waiting["status"]["message"]
+    assert "GPUs exist on" in waiting["status"]["message"]
     assert "Insufficient nvidia.com/gpu" in waiting["status"]["message"]
     assert "it starts when a GPU gets free" in waiting["status"]["hint"]
     studio.patch(name, {"spec": {"cancel": True}})
