@@ -27,6 +27,33 @@ class ModelDefaults(Manifest):
     guidance_scale: float | None = Field(None, ge=0, le=30)
 
 
+class Adapter(Manifest):
+    """A LoRA: small changes of a model's weights, which the renderer adds to them as it loads.
+
+    Attributes:
+        source: a folder or a file (absolute path), or a hub repository (`owner/name`).
+        file: name of the *.safetensors in folder or repository; None = the only one of the folder.
+        revision: commit or tag of the hub repository; None = its main branch.
+        weight: how much of it is added.
+    """
+
+    source: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    file: Annotated[str, StringConstraints(pattern=r"^[^/]([^/]|/[^/.])*\.safetensors$", max_length=1024)] | None = None
+    revision: str | None = None
+    weight: float = Field(1.0, ge=-10, le=10)
+
+    @model_validator(mode="after")
+    def _names_its_file(self) -> Self:
+        if not self.source.startswith("/") and self.file is None:
+            raise ValueError("file is required with a hub repository: the name of its *.safetensors")
+        if self.source.startswith("/") and self.file is None and Path(self.source).suffix not in {"", ".safetensors"}:
+            raise ValueError("source must be a folder or a *.safetensors file")
+        return self
+
+
+AdapterName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
+
+
 class CatalogueModel(Manifest):
     """One model.
 
@@ -37,6 +64,7 @@ class CatalogueModel(Manifest):
         dtype: of the weights on a GPU; None = the family's.
         scheduler: `ddim` or `dpm`; None = the one that the weights come with.
         dynamic_guidance: change the guidance from step to step, as upstream advises for 5b with `dpm`.
+        adapters: LoRAs that are added to the weights.
         sizes: the only legal sizes, such as `720x480`; empty = any multiple of 16 up to the largest area.
     """
 
@@ -46,6 +74,7 @@ class CatalogueModel(Manifest):
     dtype: Literal["float16", "bfloat16", "float32"] | None = None
     scheduler: Literal["ddim", "dpm"] | None = None
     dynamic_guidance: bool = False
+    adapters: dict[AdapterName, Adapter] = Field(default_factory=dict)
     sizes: tuple[Size, ...] = ()
     defaults: ModelDefaults = ModelDefaults()
 

@@ -4,7 +4,7 @@ import difflib
 from typing import Any, Literal
 
 from videojob.base import Manifest
-from videojob.catalogue import Catalogue, CatalogueModel
+from videojob.catalogue import Adapter, Catalogue, CatalogueModel
 from videojob.errors import InvalidRequest, UnknownModel
 from videojob.families import FAMILY_DEFAULTS, MAX_AREA, Family
 from videojob.request import VideoJobRequest
@@ -18,6 +18,7 @@ class ResolvedRequest(Manifest):
         negative_prompt: empty where the request has none.
         scheduler: None = the one that the weights come with.
         dynamic_guidance: None = no.
+        adapters: to be added to the weights; None = none.
     """
 
     prompt: str
@@ -37,6 +38,7 @@ class ResolvedRequest(Manifest):
     image: str | None = None
     scheduler: Literal["ddim", "dpm"] | None = None
     dynamic_guidance: bool | None = None
+    adapters: dict[str, Adapter] | None = None
 
     def values_for_status(self) -> dict[str, Any]:
         """Return what `status.resolved` shows: no prompt, no place of the weights, no seed that is not decided yet."""
@@ -67,6 +69,7 @@ def resolve(request: VideoJobRequest, catalogue: Catalogue) -> ResolvedRequest:
         image=request.image,
         scheduler=model.scheduler,
         dynamic_guidance=model.dynamic_guidance or None,
+        adapters=model.adapters or None,
         **values,
     )
 

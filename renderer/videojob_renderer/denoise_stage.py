@@ -57,7 +57,7 @@ def make_plan(loaded: LoadedPipeline, request: ResolvedRequest, image: InputImag
     shape = latents_shape(loaded.pipeline, **size)
     ours = fingerprint(
         request,
-        weights=digest_of_weights(loaded.folder),
+        weights=digest_of_weights(*loaded.weights),
         device=loaded.device,
         dtype=loaded.dtype,
         scheduler=loaded.pipeline.scheduler,

@@ -70,20 +70,25 @@ def device_name(device: torch.device) -> str:
     return f"CPU {torch.backends.cpu.get_cpu_capability()}"
 
 
-def digest_of_weights(folder: Path) -> str:
-    """Return a digest of a model folder's weights that reads some 4 MiB a file and not all of its gigabytes.
+def digest_of_weights(*places: Path) -> str:
+    """Return a digest of model folders and files that reads some 4 MiB a file and not all of its gigabytes.
 
     Names, sizes, configurations and evenly spread samples of each file: any training step changes all of them.
     """
     digest = hashlib.sha256()
-    for file in sorted((*folder.rglob("*.safetensors"), *folder.rglob("*.json"))):
-        size = file.stat().st_size
-        digest.update(f"{file.relative_to(folder)} {size}\n".encode())
-        with file.open("rb") as opened:
-            for sample in range(_SAMPLES):
-                opened.seek(sample * size // _SAMPLES)
-                digest.update(opened.read(min(_SAMPLE_BYTES, size // _SAMPLES + 1)))
+    for place in places:
+        for file in _files(place):
+            size = file.stat().st_size
+            digest.update(f"{file.relative_to(place)} {size}\n".encode())
+            with file.open("rb") as opened:
+                for sample in range(_SAMPLES):
+                    opened.seek(sample * size // _SAMPLES)
+                    digest.update(opened.read(min(_SAMPLE_BYTES, size // _SAMPLES + 1)))
     return f"sha256-sampled:{digest.hexdigest()[:32]}"
+
+
+def _files(place: Path) -> list[Path]:
+    return sorted((*place.rglob("*.safetensors"), *place.rglob("*.json"))) if place.is_dir() else [place]
 
 
 def _digest(value: Any) -> str:

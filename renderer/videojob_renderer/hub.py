@@ -8,7 +8,9 @@ raises when there is no network, changes from version to version.
 from pathlib import Path
 
 from diffusers import CogVideoXPipeline
+from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import (
+    EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
@@ -42,6 +44,23 @@ def download(repository: str, revision: str | None) -> Path:
         if isinstance(cause, OSError) and cause.filename is not None:
             raise
         raise WeightsUnavailable(_sentence(cause, repository, revision)) from error
+
+
+def download_file(repository: str, name: str, revision: str | None) -> Path:
+    """Return one file of a repository, fetching it if the cache (HF_HOME) lacks it.
+
+    Raises:
+        WeightsUnavailable: the hub has no such thing, refuses it or cannot be reached.
+        OSError: the file cannot be stored.
+    """
+    try:
+        return Path(hf_hub_download(repository, name, revision=revision))
+    except EntryNotFoundError as error:
+        raise WeightsUnavailable(f"the hub's repository {repository} has no file {name}") from error
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        raise WeightsUnavailable(_sentence(error, repository, revision)) from error
 
 
 def _sentence(error: BaseException, repository: str, revision: str | None) -> str:

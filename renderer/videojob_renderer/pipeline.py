@@ -19,6 +19,7 @@ from transformers.utils import logging as transformers_logging
 from videojob.families import Family
 from videojob.resolve import ResolvedRequest
 from videojob_renderer import telemetry
+from videojob_renderer.adapters import fuse_adapters, locate_adapters
 from videojob_renderer.cores import available_cores
 from videojob_renderer.errors import GpuFault, InvalidRequest, WeightsUnavailable
 from videojob_renderer.hub import download
@@ -33,14 +34,14 @@ class LoadedPipeline:
     """A pipeline that is ready to render.
 
     Attributes:
-        folder: holds its weights.
+        weights: the model's folder, and the files of its adapters.
         revision: the commit of the hub repository; None for a folder.
     """
 
     pipeline: StockPipeline
     device: torch.device
     dtype: torch.dtype
-    folder: Path
+    weights: tuple[Path, ...]
     revision: str | None
 
 
@@ -59,11 +60,16 @@ def load(request: ResolvedRequest) -> LoadedPipeline:
     folder = Path(request.source) if is_folder else download(request.source, request.revision)
     if not folder.is_dir():
         raise WeightsUnavailable(f"the model folder {folder} does not exist on this node")
+    files = locate_adapters(request.adapters or {})  # before gigabytes are loaded
     pipeline = _from_pretrained(folder, request.family, dtype, device)
     _hold_whole(pipeline, folder, request)
     _hold_size(pipeline, request)
     _choose_scheduler(pipeline, request.scheduler)
-    return LoadedPipeline(pipeline, device, dtype, folder, revision=None if is_folder else folder.name)
+    if request.adapters:
+        fuse_adapters(pipeline, request.adapters, files)
+    return LoadedPipeline(
+        pipeline, device, dtype, (folder, *files.values()), revision=None if is_folder else folder.name
+    )
 
 
 def choose_device() -> torch.device:

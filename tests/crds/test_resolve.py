@@ -50,6 +50,17 @@ def test_the_request_wins_over_the_catalogue_and_the_catalogue_over_the_family()
     assert (resolved.steps, resolved.fps, resolved.num_frames, resolved.seed) == (7, 24, 81, 0)
 
 
+def test_what_the_catalogue_says_of_the_algorithm_is_handed_on() -> None:
+    adapters = {"anime": {"source": "/models/anime.safetensors", "weight": 0.8}}
+    mine = {"family": "5b-i2v", "source": "/m", "scheduler": "dpm", "dynamicGuidance": True, "adapters": adapters}
+    catalogue = Catalogue.model_validate({"defaultModel": "my-I2V", "models": {"my-I2V": mine}})
+    request = VideoJobRequest(prompt="x", model="my-I2V", image="s3://videos/first.png")
+    resolved = resolve(request, catalogue)
+    assert (resolved.scheduler, resolved.dynamic_guidance, resolved.image) == ("dpm", True, "s3://videos/first.png")
+    assert resolved.dump()["adapters"] == adapters
+    assert ResolvedRequest.model_validate_json(resolved.model_dump_json(by_alias=True)) == resolved
+
+
 def test_what_status_shows_holds_no_prompt_and_no_place_of_the_weights() -> None:
     shown = resolve(VideoJobRequest(prompt="secret"), CATALOGUE).values_for_status()
     assert shown == {
@@ -115,6 +126,24 @@ def test_the_nearest_frame_count_is_legal_and_none_is_nearer(frames: int, rule: 
         (
             '{"defaultModel": "a", "models": {"a": {"family": "1.5", "source": "x", "defaults": {"numFrames": 25}}}}',
             "defaults.numFrames must be 16k",
+        ),
+        (
+            '{"defaultModel": "a", "models": {"a": {"family": "2b", "source": "x", "adapters": {"b": {"source": "x"}}}}}',
+            "models.a.adapters.b .*file is required with a hub repository",
+        ),
+        (
+            (
+                '{"defaultModel": "a", "models": {"a": {"family": "2b", "source": "x", "adapters": '
+                '{"b": {"source": "/x.bin"}}}}}'
+            ),
+            "must be a folder or a .*safetensors file",
+        ),
+        (
+            (
+                '{"defaultModel": "a", "models": {"a": {"family": "2b", "source": "x", "adapters": '
+                '{"b": {"source": "x", "file": "x.bin"}}}}}'
+            ),
+            "models.a.adapters.b.file",
         ),
         (
             '{"defaultModel": "CogVideoX1.5-x", "models": {"CogVideoX1.5-x": {"family": "2b", "source": "x"}}}',

@@ -1,9 +1,11 @@
 """A prompt becomes a video: the real renderer with a tiny pipeline, on the real control plane and S3 server."""
 
+import contextlib
 import hashlib
 
+import psutil
 import pytest
-from cluster import Cluster
+from cluster import Cluster, wait_for
 from types_boto3_s3 import S3Client
 
 pytestmark = pytest.mark.cluster
@@ -45,3 +47,36 @@ def test_a_seed_that_was_drawn_is_recorded_and_gives_the_same_video_again(cluste
     cluster.create("second", seed=first["resolved"]["seed"])
     second = cluster.wait_for_phase("second", "Succeeded", seconds=120)["status"]
     assert first["artifacts"]["video"]["sha256"] == second["artifacts"]["video"]["sha256"]
+
+
+def kill_renderer(pod_name: str) -> None:
+    """Send SIGKILL to the renderer of a pod, as a node does that loses its power or its memory."""
+    for process in psutil.process_iter(["cmdline"]):
+        with contextlib.suppress(psutil.Error):
+            is_renderer = "videojob_renderer" in (process.info["cmdline"] or [])
+            if is_renderer and process.environ().get("VIDEOJOB_POD_NAME") == pod_name:
+                process.kill()
+                return
+    raise AssertionError(f"no process of the pod {pod_name}")
+
+
+def test_a_pod_that_is_killed_is_continued_by_the_next_one(cluster: Cluster, s3: S3Client, bucket: str) -> None:
+    each_step = {"gpus": 0, "env": [{"name": "VIDEOJOB_CHECKPOINT_SECONDS", "value": "0"}]}
+    cluster.install("api.replicas=0", profiles={"each-step": each_step})
+    for name in ("undisturbed", "killed"):
+        cluster.create(name, spec={"profile": "each-step"}, steps=200)
+    folder = f"{cluster.namespace}/{(cluster.get('killed') or {})['metadata']['uid']}"
+
+    def checkpoints() -> list[str]:
+        return [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket, Prefix=folder).get("Contents", [])]
+
+    wait_for(checkpoints, "a checkpoint", seconds=120)
+    (pod,) = cluster.pods("killed")
+    kill_renderer(pod["metadata"]["name"])
+    status = cluster.wait_for_phase("killed", "Succeeded", seconds=180)["status"]
+    assert status["attempts"] == 2
+    assert 1 <= status["renderer"]["resumedFromStep"] <= 200
+    assert not any("checkpoint" in key for key in checkpoints()), "removed after success"
+    undisturbed = cluster.wait_for_phase("undisturbed", "Succeeded", seconds=120)["status"]
+    assert "resumedFromStep" not in undisturbed["renderer"]
+    assert status["artifacts"]["video"]["sha256"] == undisturbed["artifacts"]["video"]["sha256"]

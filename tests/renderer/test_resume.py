@@ -58,7 +58,7 @@ def request_of(make_request: MakeRequest, family: Family, **changes: Any) -> Res
 def test_the_rest_follows_from_the_checkpoint_of_any_step(
     build_pipeline: Build, make_request: MakeRequest, model_folder: Path, family: Family
 ) -> None:
-    loaded = LoadedPipeline(build_pipeline(family), torch.device("cpu"), torch.float32, model_folder, None)
+    loaded = LoadedPipeline(build_pipeline(family), torch.device("cpu"), torch.float32, (model_folder,), None)
     request = request_of(make_request, family, seed=None)
     image = IMAGE if family.takes_image else None
 
