@@ -172,4 +172,3 @@ async def test_a_request_to_stop_ends_the_events_at_once(server: Server, job_id:
         await anext(told)
         server.process.terminate()
         assert await asyncio.to_thread(server.process.wait, 60) == 0
-    assert not [line for line in server.lines() if line["level"] == "error"]

@@ -51,7 +51,7 @@ export async function call(path, options = {}) {
 /** Read JSON; a seed with more digits than a Number keeps comes as text. */
 export async function read(answer) {
   return JSON.parse(await answer.text(), (key, value, context) =>
-    key === "seed" && value !== null && !Number.isSafeInteger(value) && context ? context.source : value);
+    key === "seed" && typeof value === "number" && !Number.isSafeInteger(value) && context ? context.source : value);
 }
 
 export const post = (path, body) =>
