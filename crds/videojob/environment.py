@@ -12,6 +12,7 @@ REQUEST = "VIDEOJOB_REQUEST"  # ResolvedRequest as JSON
 TOKEN_DIR = "VIDEOJOB_TOKEN_DIR"  # noqa: S105 - a folder with token, ca.crt and namespace
 TERMINATION_LOG = "VIDEOJOB_TERMINATION_LOG"
 IMAGE = "VIDEOJOB_IMAGE"  # the image the renderer runs in, for status.renderer.image
+SPEED = "VIDEOJOB_SPEED"  # SpeedOptions as JSON; absent = all defaults
 S3_BUCKET = "VIDEOJOB_S3_BUCKET"
 S3_PREFIX = "VIDEOJOB_S3_PREFIX"
 CHECKPOINT_SECONDS = "VIDEOJOB_CHECKPOINT_SECONDS"  # at least so long between two; absent = 10, 0 = each step

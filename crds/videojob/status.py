@@ -104,6 +104,20 @@ class StageSeconds(Manifest):
     upload: float | None = None
 
 
+class AppliedSpeed(Manifest):
+    """Each speed option as it took effect, which may be less than the profile asks for."""
+
+    attention: Word | None = Field(None, description="The kernel in use, or stock.")
+    compile: Word | None = Field(None, description="off or regional.")
+    fp8: bool | None = None
+    cache: Word | None = Field(None, description="none, or the step cache with its setting.")
+    cfg_parallel: Int32 | None = Field(None, description="GPUs in use.")
+    embedding_cache: Word | None = Field(None, description="off, hit or miss.")
+    memory: Word | None = Field(None, description="The rung of the memory ladder: resident, tiledDecode or offload.")
+    lossless: bool | None = Field(None, description="Whether no arithmetic was left out.")
+    note: Sentence | None = Field(None, description="What the profile asks for and this node could not give.")
+
+
 class RendererReport(Manifest):
     """With what the video was rendered. Written by the renderer."""
 
@@ -120,6 +134,7 @@ class RendererReport(Manifest):
     seconds: StageSeconds | None = None
     resumed_from_step: Int32 | None = Field(None, description="Denoising steps that an earlier pod had done.")
     checkpoint_ignored: Sentence | None = Field(None, description="Why the checkpoint of an earlier pod was not used.")
+    speed: AppliedSpeed | None = Field(None, description="The speed options as they took effect.")
 
 
 class VideoJobStatus(Manifest):

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from videojob import environment, names, resource
 from videojob.exits import ExitCode
 from videojob.resolve import ResolvedRequest
+from videojob.speed import SpeedOptions
 from videojob_operator.manifests import Manifest
 from videojob_operator.settings import Profile, Settings
 
@@ -234,6 +235,8 @@ def _environment(meta: Manifest, resolved: ResolvedRequest, image: str, profile:
         "TMPDIR": "/tmp",  # noqa: S108
         "HF_HOME": "/tmp/huggingface",  # noqa: S108
     }
+    if profile.speed != SpeedOptions():
+        values[environment.SPEED] = profile.speed.model_dump_json(by_alias=True, exclude_defaults=True)
     pod_name = {"name": environment.POD_NAME, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
     ours = [*({"name": name, "value": value} for name, value in values.items()), pod_name]
     theirs = [dict(variable) for variable in profile.env]

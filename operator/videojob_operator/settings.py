@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, model_validator
 
 from videojob import environment
 from videojob.base import Manifest
 from videojob.catalogue import Catalogue
-from videojob.errors import ConfigurationError
+from videojob.errors import ConfigurationError, rule_broken
 from videojob.settings_file import read_settings_file
+from videojob.speed import SpeedOptions
 from videojob_operator.addresses import Network, read_networks
 
 NAMESPACES = "VIDEOJOB_NAMESPACES"
@@ -39,6 +40,7 @@ class Profile(Manifest):
         image: instead of the installation's renderer image.
         max_interruptions: how often a job may be stopped from outside (drain, preemption) and begin again free of
             charge.
+        speed: how the renderer is made fast.
     """
 
     gpus: Annotated[int, Field(ge=0, le=8)] = 1
@@ -54,6 +56,13 @@ class Profile(Manifest):
     priority_class_name: str | None = None
     runtime_class_name: str | None = None
     max_interruptions: Annotated[int, Field(ge=0, le=1000)] = 20
+    speed: SpeedOptions = SpeedOptions()
+
+    @model_validator(mode="after")
+    def _has_the_gpus_it_shares(self) -> Self:
+        if self.speed.cfg_parallel > max(self.gpus, 1):
+            raise rule_broken("gpus", f"must be at least speed.cfgParallel, {self.speed.cfg_parallel}")
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

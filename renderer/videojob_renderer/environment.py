@@ -16,6 +16,7 @@ from videojob import environment as variables
 from videojob.errors import violations
 from videojob.families import FAMILY_DEFAULTS, SIZE_MULTIPLE
 from videojob.resolve import ResolvedRequest
+from videojob.speed import SpeedOptions
 from videojob_renderer.errors import InvalidEnvironment, InvalidRequest
 
 DEFAULT_CHECKPOINT_SECONDS = 10.0
@@ -31,6 +32,7 @@ class Settings:
         token_dir: folder with `token` and `ca.crt`, rewritten by the kubelet when they rotate.
         image: the image this process runs in, where the operator told it.
         checkpoint_seconds: at least so long between two checkpoints; 0 = one after each step.
+        speed: the profile's wishes.
     """
 
     name: str
@@ -44,13 +46,14 @@ class Settings:
     image: str | None
     request: ResolvedRequest = field(repr=False)  # holds the prompt
     checkpoint_seconds: float = DEFAULT_CHECKPOINT_SECONDS
+    speed: SpeedOptions = field(default_factory=SpeedOptions)
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Read and check the environment.
 
     Raises:
-        InvalidEnvironment: a variable is missing or is no number; all missing ones are named.
+        InvalidEnvironment: a variable is missing, all missing ones are named; or is no number, or no speed options.
         InvalidRequest: the request is not JSON, or breaks a rule; field and rule are named, its values are not.
     """
     required = (
@@ -78,6 +81,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         image=environ.get(variables.IMAGE) or None,
         request=_request(environ[variables.REQUEST]),
         checkpoint_seconds=_seconds(environ, variables.CHECKPOINT_SECONDS, DEFAULT_CHECKPOINT_SECONDS),
+        speed=_speed(environ.get(variables.SPEED) or "{}"),
     )
 
 
@@ -114,6 +118,16 @@ def _request(text: str) -> ResolvedRequest:
         raise InvalidRequest(f"{variables.REQUEST}: {wrong}") from None
     _check(request)
     return request
+
+
+def _speed(text: str) -> SpeedOptions:
+    try:
+        return SpeedOptions.model_validate(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise InvalidEnvironment(f"{variables.SPEED} is not JSON: {error.msg} at character {error.pos}") from None
+    except ValidationError as error:
+        wrong = "; ".join(f"{violation.field} {violation.message}".strip() for violation in violations(error))
+        raise InvalidEnvironment(f"{variables.SPEED}: {wrong}") from None
 
 
 def _check(request: ResolvedRequest) -> None:

@@ -10,6 +10,9 @@ import pytest
 import yaml
 from tests.chart.rendering import Helm, Manifest
 
+from videojob.speed import SpeedOptions
+from videojob.speed_choices import Attention, Compile, Memory, StepCache
+
 REFUSED = {
     "a misspelt value": ("operater.replicas=1", "operater"),
     "two operators": ("operator.replicas=2", "/operator/replicas"),
@@ -22,6 +25,10 @@ REFUSED = {
     ),
     "no default profile": ("profiles.default=null", "/profiles"),
     "an unknown field of a profile": ("profiles.default.gpu=1", "/profiles/default"),
+    "an attention kernel there is none of": (
+        "profiles.default.speed.attention=fast",
+        "/profiles/default/speed/attention",
+    ),
     "a profile name no VideoJob may use": ("profiles.Big.gpus=1", "Big"),
     "no bucket": ("storage.bucket=", "/storage/bucket"),
     "a prefix with a slash before it": ("storage.prefix=/videos", "/storage/prefix"),
@@ -111,6 +118,14 @@ def properties(schema: Manifest, node: Manifest, path: tuple[str, ...] = ()) -> 
         return {path}
     inner = (properties(schema, child, (*path, key)) for key, child in node["properties"].items() if key != "global")
     return set().union(*inner)
+
+
+def test_the_schema_knows_exactly_the_speed_options_of_the_vocabulary(schema: Manifest) -> None:
+    vocabulary = SpeedOptions.model_json_schema(by_alias=True)
+    ours = schema["$defs"]["profile"]["properties"]["speed"]["properties"]
+    assert ours.keys() == vocabulary["properties"].keys()
+    for name, choices in (("attention", Attention), ("compile", Compile), ("cache", StepCache), ("memory", Memory)):
+        assert ours[name]["enum"] == [*choices]
 
 
 def test_the_schema_knows_exactly_the_values_there_are(schema: Manifest, text: str) -> None:

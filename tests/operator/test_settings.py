@@ -60,7 +60,17 @@ def test_a_wrong_port_is_named(env: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
-    [("{", "not JSON"), ('{"default": {"gpu": 1}}', r"default\.gpu"), ('{"default": {"gpus": 9}}', r"default\.gpus")],
+    [
+        ("{", "not JSON"),
+        ('{"default": {"gpu": 1}}', r"default\.gpu"),
+        ('{"default": {"gpus": 9}}', r"default\.gpus"),
+        ('{"default": {"speed": {"attention": "fast"}}}', r"default\.speed\.attention .*'cudnn'"),
+        ('{"default": {"speed": {"cfgParallel": 2}}}', r"default\.gpus must be at least speed\.cfgParallel, 2"),
+        (
+            '{"default": {"speed": {"cacheThreshold": 0.1}}}',
+            r"default\.speed\.cacheThreshold has no effect unless cache is firstBlock",
+        ),
+    ],
 )
 def test_a_wrong_profile_is_named(env: dict[str, str], content: str, complaint: str) -> None:
     Path(env["VIDEOJOB_PROFILES"]).write_text(content)

@@ -41,6 +41,7 @@ SETTINGS = Settings(
                 "volumes": [{"name": "models", "persistentVolumeClaim": {"claimName": "models"}}],
                 "volumeMounts": [{"name": "models", "mountPath": "/models", "readOnly": True}],
                 "priorityClassName": "rendering",
+                "speed": {"attention": "flash3", "compileCache": "/models/compiled", "cfgParallel": 2},
             }
         ),
     },

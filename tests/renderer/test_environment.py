@@ -8,6 +8,8 @@ import pytest
 from renderer_process import RendererProcess, environment
 
 from videojob.resolve import ResolvedRequest
+from videojob.speed import SpeedOptions
+from videojob.speed_choices import StepCache
 from videojob_renderer.environment import read_settings, termination_log
 from videojob_renderer.errors import InvalidEnvironment, InvalidRequest
 
@@ -51,6 +53,28 @@ def test_a_wrong_request_is_told_by_its_fields_without_its_values(environ: dict[
     assert "steps" in refused.value.message
     assert "colour is not a known field" in refused.value.message
     assert "secret" not in refused.value.message
+
+
+def test_speed_options_are_read_and_absent_ones_are_the_lossless_defaults(environ: dict[str, str]) -> None:
+    assert read_settings(environ).speed == SpeedOptions()
+    speed = read_settings(
+        environ | {"VIDEOJOB_SPEED": '{"fp8": true, "cache": "firstBlock", "cacheThreshold": 0.1}'}
+    ).speed
+    assert speed == SpeedOptions(fp8=True, cache=StepCache.FIRST_BLOCK, cache_threshold=0.1)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "VIDEOJOB_SPEED is not JSON"),
+        ('{"attention": "fast"}', "VIDEOJOB_SPEED: attention .*'cudnn'"),
+        ('{"cacheInterval": 3}', "cacheInterval has no effect unless cache is one of pyramidAttention"),
+        ('{"compileCache": "cache"}', "compileCache"),
+    ],
+)
+def test_wrong_speed_options_are_told(environ: dict[str, str], text: str, sentence: str) -> None:
+    with pytest.raises(InvalidEnvironment, match=sentence):
+        read_settings(environ | {"VIDEOJOB_SPEED": text})
 
 
 @pytest.mark.parametrize(
