@@ -4,7 +4,7 @@ The frames are bit-identical to those of the stock pipeline: the loop is that of
 (diffusers 0.42.1), which keeps the last frames of each chunk in a convolution cache, and hands out all at the end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -22,15 +22,34 @@ def count_chunks(pipeline: StockPipeline, latents: torch.Tensor) -> int:
 
 
 @torch.inference_mode()
-def decode(pipeline: StockPipeline, latents: torch.Tensor) -> Iterator[Frames]:
+def decode(
+    pipeline: StockPipeline, latents: torch.Tensor, may_tile: Callable[[], bool] = lambda: False
+) -> Iterator[Frames]:
     """Yield the frames of latents: 9, then 8 at a time.
 
     Args:
-        pipeline: its VAE is used, untiled: tiles would cost 40 % more arithmetic, and show seams.
+        pipeline: its VAE is used. Untiled, unless it is set to tiling: tiles cost 40 % more arithmetic, and show seams.
         latents: (1, latent frames, channels, height / 8, width / 8), without padding frames
+        may_tile: asked once, when there is no memory for the first chunk, which is the largest: sets the VAE to tiling
+            and returns whether it did.
     """
+    chunks = _decode_whole(pipeline, latents)
+    if not pipeline.vae.use_tiling:
+        try:
+            first = next(chunks)
+        except torch.OutOfMemoryError:
+            if not may_tile():
+                raise
+        else:
+            yield first
+            yield from chunks
+            return
+    yield from _decode_in_tiles(pipeline, latents)
+
+
+def _decode_whole(pipeline: StockPipeline, latents: torch.Tensor) -> Iterator[Frames]:
     vae = pipeline.vae
-    scaled = 1 / pipeline.vae_scaling_factor_image * latents.permute(0, 2, 1, 3, 4)
+    scaled = _scaled(pipeline, latents)
     # The frames that do not fill a chunk go into the first one, as in the stock decoder.
     size = vae.num_latent_frames_batch_size
     remainder = scaled.shape[2] % size
@@ -42,6 +61,21 @@ def decode(pipeline: StockPipeline, latents: torch.Tensor) -> Iterator[Frames]:
             part = vae.post_quant_conv(part)
         decoded, cache = vae.decoder(part, conv_cache=cache)
         yield _to_pixels(decoded[0])
+
+
+def _decode_in_tiles(pipeline: StockPipeline, latents: torch.Tensor) -> Iterator[Frames]:
+    """Decode all frames tile by tile: a tile has its own memory of earlier frames, so none is whole before the end."""
+    decoded = pipeline.vae.tiled_decode(_scaled(pipeline, latents), return_dict=False)[0][0]
+    frames = decoded.shape[1]
+    first = frames // count_chunks(pipeline, latents) + frames % count_chunks(pipeline, latents)
+    yield _to_pixels(decoded[:, :first])
+    for start in range(first, frames, 8):
+        yield _to_pixels(decoded[:, start : start + 8])
+
+
+def _scaled(pipeline: StockPipeline, latents: torch.Tensor) -> torch.Tensor:  # (1, channels, latent frames, …)
+    scaled: torch.Tensor = 1 / pipeline.vae_scaling_factor_image * latents.permute(0, 2, 1, 3, 4)
+    return scaled
 
 
 def _to_pixels(decoded: torch.Tensor) -> Frames:

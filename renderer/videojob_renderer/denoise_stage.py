@@ -3,8 +3,9 @@
 The algorithm is in `denoise`; here is what leads to its first step, and what happens around each.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -20,6 +21,8 @@ from videojob_renderer.image_input import InputImage
 from videojob_renderer.interruption import Interruption
 from videojob_renderer.pipeline import LoadedPipeline
 from videojob_renderer.resume import Beginning, begin
+from videojob_renderer.speed.ladder import Ladder
+from videojob_renderer.speed.step_caches import is_refresh_step, refresh
 
 StepHook = Callable[[DenoiseState], None]
 """Is called after each step with its state; what it raises ends the render."""
@@ -44,7 +47,13 @@ class Plan:
     beginning: Beginning
 
 
-def make_plan(loaded: LoadedPipeline, request: ResolvedRequest, image: InputImage | None, found: bytes | None) -> Plan:
+def make_plan(
+    loaded: LoadedPipeline,
+    request: ResolvedRequest,
+    image: InputImage | None,
+    found: bytes | None,
+    speed: Mapping[str, Any] | None = None,
+) -> Plan:
     """Decide what is denoised, and from where.
 
     Args:
@@ -52,6 +61,7 @@ def make_plan(loaded: LoadedPipeline, request: ResolvedRequest, image: InputImag
         request: what to render.
         image: the input image of an image-to-video model.
         found: the checkpoint that an earlier pod left.
+        speed: the options that took effect.
     """
     size = {"num_frames": request.num_frames, "height": request.height, "width": request.width}
     shape = latents_shape(loaded.pipeline, **size)
@@ -62,15 +72,32 @@ def make_plan(loaded: LoadedPipeline, request: ResolvedRequest, image: InputImag
         dtype=loaded.dtype,
         scheduler=loaded.pipeline.scheduler,
         image_sha256=image.sha256 if image else None,
+        speed=speed,
     )
     beginning = begin(request, found, ours, shape=shape, dtype=loaded.dtype)
     guidance = Guidance(request.guidance_scale, dynamic=bool(request.dynamic_guidance))
     return Plan(shape, request.steps, guidance, ours, beginning)
 
 
-def encode(loaded: LoadedPipeline, request: ResolvedRequest, image: InputImage | None, plan: Plan) -> Conditioning:
-    """Turn prompts and image into what each step is conditioned on; the image draws from the plan's generator."""
-    embeddings = encode_prompt(loaded.pipeline, request.prompt, request.negative_prompt, is_guided=plan.guidance.is_on)
+def encode(
+    loaded: LoadedPipeline,
+    request: ResolvedRequest,
+    image: InputImage | None,
+    plan: Plan,
+    embeddings: torch.Tensor | None = None,
+) -> Conditioning:
+    """Turn prompts and image into what each step is conditioned on; the image draws from the plan's generator.
+
+    Args:
+        loaded: the pipeline.
+        request: has the prompts.
+        image: of an image-to-video model.
+        plan: whose guidance and generator are used.
+        embeddings: of the prompts, where they are known already.
+    """
+    if embeddings is None:
+        is_guided = plan.guidance.is_on
+        embeddings = encode_prompt(loaded.pipeline, request.prompt, request.negative_prompt, is_guided=is_guided)
     if image is None:
         return Conditioning(embeddings)
     image_latents = encode_image(
@@ -91,6 +118,7 @@ def run_denoise_stage(
     *,
     store: CheckpointStore,
     interruption: Interruption,
+    ladder: Ladder | None = None,
     hooks: tuple[StepHook, ...] = (),
 ) -> torch.Tensor:  # of the plan's shape
     """Denoise to the end.
@@ -101,6 +129,7 @@ def run_denoise_stage(
         conditioning: what the video is to show.
         store: takes the checkpoints: when one is due, of the last step, and when the process is asked to end.
         interruption: asked to hold each step together.
+        ladder: what to do when the GPU runs out of memory; None = fail.
         hooks: see `StepHook`.
 
     Raises:
@@ -109,9 +138,13 @@ def run_denoise_stage(
     """
     generator = plan.beginning.generator
     state = _first_state(loaded, plan, conditioning.dtype)
-    states = denoise(
-        loaded.pipeline, state, conditioning, steps=plan.steps, guidance=plan.guidance, generator=generator
-    )
+
+    def continue_from(state: DenoiseState) -> Iterator[DenoiseState]:
+        return denoise(
+            loaded.pipeline, state, conditioning, steps=plan.steps, guidance=plan.guidance, generator=generator
+        )
+
+    states = ladder.states(continue_from, state) if ladder else continue_from(state)
 
     def save() -> None:
         store.put(Checkpoint.take(state, generator, plan.beginning.seed, plan.fingerprint).encode)
@@ -122,8 +155,13 @@ def run_denoise_stage(
                 state = next(states)
                 for hook in hooks:
                     hook(state)
+                # A cache remembers earlier steps, which no checkpoint holds: it forgets them at fixed steps, and only
+                # there is saved, so that who goes on from there computes the same.
+                is_whole = not loaded.pipeline.transformer.is_cache_enabled or is_refresh_step(state.step)
+                if is_whole:
+                    refresh(loaded.pipeline.transformer)
                 # The last one saves the denoising, should the decoding fail.
-                if store.is_due() or state.step == plan.steps:
+                if (store.is_due() and is_whole) or state.step == plan.steps:
                     save()
     except Interrupted:
         if state.step > plan.beginning.step:

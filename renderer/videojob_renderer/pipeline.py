@@ -7,6 +7,7 @@ on every core we may use; that is for the tiny model.
 # The functions of diffusers and transformers carry no types.
 # mypy: disable-error-code="no-untyped-call"
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ from videojob_renderer.weights import first_fault, first_missing_tensor, has_voc
 _SCHEDULERS = {"ddim": CogVideoXDDIMScheduler, "dpm": CogVideoXDPMScheduler}
 
 
+NeedsTextEncoder = Callable[[Path, torch.device, torch.dtype], bool]
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedPipeline:
     """A pipeline that is ready to render.
@@ -45,8 +49,12 @@ class LoadedPipeline:
     revision: str | None
 
 
-def load(request: ResolvedRequest) -> LoadedPipeline:
+def load(request: ResolvedRequest, needs_text_encoder: NeedsTextEncoder = lambda *_: True) -> LoadedPipeline:
     """Load the pipeline of a request.
+
+    Args:
+        request: what to render.
+        needs_text_encoder: told folder, device and dtype; without it, the pipeline has neither encoder nor tokenizer.
 
     Raises:
         WeightsUnavailable: the model is not there, is damaged, or the hub cannot be reached.
@@ -61,7 +69,8 @@ def load(request: ResolvedRequest) -> LoadedPipeline:
     if not folder.is_dir():
         raise WeightsUnavailable(f"the model folder {folder} does not exist on this node")
     files = locate_adapters(request.adapters or {})  # before gigabytes are loaded
-    pipeline = _from_pretrained(folder, request.family, dtype, device)
+    left_out = () if needs_text_encoder(folder, device, dtype) else ("text_encoder", "tokenizer")
+    pipeline = _from_pretrained(folder, request.family, dtype, device, left_out)
     _hold_whole(pipeline, folder, request)
     _hold_size(pipeline, request)
     _choose_scheduler(pipeline, request.scheduler)
@@ -86,13 +95,15 @@ def choose_device() -> torch.device:
     return torch.device("cpu")
 
 
-def _from_pretrained(folder: Path, family: Family, dtype: torch.dtype, device: torch.device) -> StockPipeline:
+def _from_pretrained(
+    folder: Path, family: Family, dtype: torch.dtype, device: torch.device, left_out: tuple[str, ...]
+) -> StockPipeline:
     kind = CogVideoXImageToVideoPipeline if family.takes_image else CogVideoXPipeline
     try:
         # device_map: each file goes to the GPU as it is read, so host memory never holds the whole model.
         device_map = None if device.type == "cpu" else device.type
         pipeline: StockPipeline = kind.from_pretrained(
-            folder, dtype=dtype, device_map=device_map, local_files_only=True
+            folder, dtype=dtype, device_map=device_map, local_files_only=True, **dict.fromkeys(left_out)
         )
     except torch.OutOfMemoryError:
         raise

@@ -1,0 +1,176 @@
+"""Embeddings of prompts, kept in the bucket: a prompt that was seen before needs no text encoder.
+
+The encoder (T5-XXL) is 9.5 of the 13 or 21 GB of a model and is used for milliseconds. An entry is one text: prompt
+and negative prompt are encoded apart, so the empty negative prompt is known after the first render. The key says all
+that the numbers depend on, to the bit: the files of encoder and tokenizer, the padded length, the type, the device.
+An entry that is damaged, or not what its key promises, is made anew. None of this ever fails a render.
+"""
+
+import hashlib
+import json
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from videojob.resolve import ResolvedRequest
+from videojob_renderer.errors import RendererError
+from videojob_renderer.fingerprint import device_name
+from videojob_renderer.prefetch import Prefetch
+from videojob_renderer.storage import ObjectStorage, ObjectTooLarge, StorageAway
+
+_log = logging.getLogger(__name__)
+
+MAX_TOKENS = 226
+"""To which every prompt is padded or cut."""
+
+_MAX_BYTES = 32 * 2**20
+_TENSOR = "embedding"
+_DIGEST = "sha256"
+_SAMPLE_BYTES = 2**20
+_CONTENT_TYPE = "application/octet-stream"
+
+
+def encoder_digest(folder: Path) -> str:
+    """Tell text encoders and tokenizers apart by names, sizes and samples of their files; all of 9.5 GB takes too long.
+
+    Args:
+        folder: of a diffusers model.
+    """
+    digest = hashlib.sha256()
+    for component in ("text_encoder", "tokenizer"):
+        for file in sorted(path for path in (folder / component).glob("*") if path.is_file()):
+            size = file.stat().st_size
+            digest.update(f"{component}/{file.name} {size}\n".encode())
+            with file.open("rb") as opened:
+                for position in (0, size // 2, max(size - _SAMPLE_BYTES, 0)):
+                    opened.seek(position)
+                    digest.update(opened.read(_SAMPLE_BYTES))
+    return digest.hexdigest()
+
+
+def embedding_key(prefix: str, *, encoder: str, device: str, dtype: torch.dtype, text: str) -> str:
+    """Say where the embedding of a text lies in the bucket.
+
+    Args:
+        prefix: of all keys of this installation.
+        encoder: from `encoder_digest`.
+        device: name of the GPU, or `cpu`: each rounds its own way.
+        dtype: of the encoder.
+        text: the prompt, which cannot be read off the key.
+    """
+    parts = "|".join((encoder, device, str(dtype), str(MAX_TOKENS), text))
+    name = f"embeddings/{hashlib.sha256(parts.encode()).hexdigest()}.safetensors"
+    return f"{prefix.strip('/')}/{name}" if prefix.strip("/") else name
+
+
+class PromptEmbeddings:
+    """The embeddings of one request's texts: fetched from the bucket as far as it has them, else made and kept there.
+
+    Args:
+        texts: in the order of the batch.
+        storage: where the bucket is; None = make all, keep none.
+        bucket: of this installation.
+        prefix: of all its keys.
+    """
+
+    def __init__(self, texts: tuple[str, ...], storage: ObjectStorage | None, bucket: str, prefix: str) -> None:
+        self._texts = texts
+        self._storage = storage
+        self._bucket = bucket
+        self._prefix = prefix
+        self._keys: dict[str, str] = {}
+        self._known: dict[str, torch.Tensor] = {}
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embeddings")
+        self._puts: list[Future[None]] = []
+        self.state = "off" if storage is None else "miss"
+
+    def look_up(self, folder: Path, device: torch.device, dtype: torch.dtype) -> bool:
+        """Fetch what the bucket has; return whether the text encoder is needed."""
+        if self._storage is None:
+            return True
+        try:
+            encoder, name = encoder_digest(folder), device_name(device)
+        except OSError:
+            self._storage = None  # whoever loads the files will say what is wrong with them
+            return True
+        for text in self._texts:
+            key = embedding_key(self._prefix, encoder=encoder, device=name, dtype=dtype, text=text)
+            self._keys[text] = key
+            embedding = self._get(self._storage, key)
+            if embedding is not None and embedding.dtype is dtype:
+                self._known[text] = embedding
+        missing = set(self._texts) - self._known.keys()
+        self.state = "miss" if missing else "hit"
+        if missing:
+            Prefetch(folder, ("text_encoder",))
+        return bool(missing)
+
+    @torch.inference_mode()
+    def encode(self, pipeline: Any, device: torch.device) -> torch.Tensor:  # (texts, tokens, width)
+        """Return the embeddings of all texts, and let go of the text encoder."""
+        for text in dict.fromkeys(self._texts):
+            if text not in self._known:
+                self._known[text] = pipeline.encode_prompt(text, None, False)[0]
+                self._keep(text)
+        pipeline.text_encoder = pipeline.tokenizer = None
+        return torch.cat([self._known[text].to(device) for text in self._texts])
+
+    def close(self, patience_seconds: float) -> None:
+        """Wait for what is being kept."""
+        wait_for(self._puts, timeout=patience_seconds)
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _keep(self, text: str) -> None:
+        if self._storage is not None:
+            body = _encoded(self._known[text])
+            self._puts.append(self._thread.submit(self._put, self._storage, self._keys[text], body))
+
+    def _get(self, storage: ObjectStorage, key: str) -> torch.Tensor | None:
+        try:
+            body = storage.get(self._bucket, key, _MAX_BYTES)
+        except (StorageAway, ObjectTooLarge, RendererError) as error:
+            _log.warning("the cache of embeddings cannot be read: %s", error)
+            return None
+        return None if body is None else _decoded(body)
+
+    def _put(self, storage: ObjectStorage, key: str, body: bytes) -> None:
+        try:
+            storage.put(self._bucket, key, body, _CONTENT_TYPE)
+        except (StorageAway, RendererError) as error:
+            _log.warning("the cache of embeddings cannot be written: %s", error)
+
+
+def texts_of(request: ResolvedRequest) -> tuple[str, ...]:
+    """Return the texts that a render needs the embeddings of: with guidance, the negative prompt before the prompt."""
+    return (request.negative_prompt, request.prompt) if request.guidance_scale > 1 else (request.prompt,)
+
+
+def _encoded(embedding: torch.Tensor) -> bytes:
+    tensors = {_TENSOR: embedding.cpu().contiguous()}
+    _, content = _parts(save(tensors))
+    return save(tensors, {_DIGEST: hashlib.sha256(content).hexdigest()})
+
+
+def _decoded(body: bytes) -> torch.Tensor | None:
+    try:
+        metadata, content = _parts(body)
+        sound = metadata[_DIGEST] == hashlib.sha256(content).hexdigest()
+        embedding = load(body)[_TENSOR] if sound else None
+    except (SafetensorError, ValueError, KeyError):
+        embedding = None
+    if embedding is None or embedding.dim() != 3 or embedding.shape[:2] != (1, MAX_TOKENS):
+        _log.warning("an entry of the cache of embeddings is damaged, it is made anew")
+        return None
+    return embedding
+
+
+def _parts(body: bytes) -> tuple[dict[str, str], bytes]:
+    """Split a safetensors file, which is the length of its header, the header as JSON, the numbers."""
+    end = 8 + int.from_bytes(body[:8], "little")
+    return json.loads(body[8:end]).get("__metadata__", {}), body[end:]
