@@ -1,11 +1,13 @@
 """The helm commands and values that the READMEs show are ones the chart takes."""
 
+import re
 import shlex
 from itertools import groupby
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import yaml
 from tests.chart.rendering import Helm
 
 READMES = ("README.md", "charts/videojob/README.md")
@@ -36,3 +38,25 @@ def test_the_values_shown_for_weights_on_a_volume_are_taken(helm: Helm, root: Pa
         result = helm("template", "videojob", "charts/videojob", f"--values={values}")
         assert result.returncode == 0, result.stderr
         assert "claimName" in result.stdout
+
+
+def values_in(text: str, root: Path) -> list[str]:
+    """Return the YAML blocks of a page that are values of the chart."""
+    known = set(yaml.safe_load((root / "charts/videojob/values.yaml").read_text()))
+    return [block for block in re.findall(r"(?ms)^```yaml\n(.*?)^```$", text) if keys(block) <= known]
+
+
+def keys(block: str) -> set[str]:
+    """Return the keys of the documents of a block."""
+    return {key for document in yaml.safe_load_all(block) for key in document}
+
+
+@pytest.mark.parametrize(("page", "count"), [("docs/install.md", 2), ("docs/operations.md", 3)])
+def test_the_values_a_page_shows_are_taken(helm: Helm, root: Path, tmp_path: Path, page: str, count: int) -> None:
+    shown = values_in((root / page).read_text(), root)
+    assert len(shown) >= count
+    for block in shown:
+        values = tmp_path / "values.yaml"
+        values.write_text(block)
+        result = helm("template", "videojob", "charts/videojob", f"--values={values}")
+        assert result.returncode == 0, result.stderr

@@ -1,13 +1,17 @@
 """What can be switched on: each part does what its value says, and is absent without it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 from tests.chart.rendering import Manifest, Render, Rendered
 
-from videojob_operator.settings import read_profiles
+from videojob.reasons import Reason
+from videojob_operator.live_settings import LiveSettings
+from videojob_operator.metrics import Metrics
+from videojob_operator.settings import read_profiles, read_settings
 
 CI = "charts/videojob/ci"
 
@@ -212,8 +216,32 @@ def test_every_alert_says_what_is_wrong_and_the_page_what_to_do(monitoring: Rend
     rules = monitoring.one("PrometheusRule", "videojob")["spec"]["groups"][0]["rules"]
     page = (root / "docs/operations.md").read_text()
     own = [rule for rule in rules if rule["alert"] != "VideoQueueLong"]
-    assert len(own) == 5
+    assert len(own) == 6
     for rule in own:
         assert rule["annotations"]["summary"]
         assert f"`{rule['alert']}`" in page
         assert rule["expr"].count("(") == rule["expr"].count(")")
+
+
+def test_alerts_and_dashboard_ask_for_metrics_that_the_operator_has(
+    monitoring: Rendered, root: Path, tmp_path: Path
+) -> None:
+    for name, content in monitoring.one("ConfigMap", "videojob-config")["data"].items():
+        (tmp_path / name).write_text(content)
+    told = monitoring.environment("videojob-operator")
+    env = {name: value.replace("/etc/videojob/", f"{tmp_path}/") for name, value in told.items()}
+    metrics = Metrics(lambda: ["Pending"], lambda: 0, LiveSettings(read_settings(env), env))
+    kinds = dict(re.findall(r"(?m)^# TYPE (\S+) (\S+)$", metrics.render().decode()))
+    known = {f"{name}_bucket" if kind == "histogram" else name for name, kind in kinds.items()}
+    rules = monitoring.one("PrometheusRule", "videojob")["spec"]["groups"][0]["rules"]
+    panels = json.loads((root / "charts/videojob/files/dashboard.json").read_text())["panels"]
+    asked = [rule["expr"] for rule in rules] + [each["expr"] for panel in panels for each in panel["targets"]]
+    for expression in asked:
+        names = set(re.findall(r"\bvideojob_[a-z_]+", expression))
+        assert names, expression
+        assert names <= known, expression
+
+
+def test_the_reasons_that_wake_nobody_are_words_of_the_catalogue(root: Path) -> None:
+    values = yaml.safe_load((root / "charts/videojob/values.yaml").read_text())
+    assert set(values["monitoring"]["prometheusRule"]["callerReasons"]) <= {reason.value for reason in Reason}

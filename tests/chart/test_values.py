@@ -15,7 +15,7 @@ from videojob.speed_choices import Attention, Compile, Memory, StepCache
 
 REFUSED = {
     "a misspelt value": ("operater.replicas=1", "operater"),
-    "two operators": ("operator.replicas=2", "/operator/replicas"),
+    "less than no operator": ("operator.replicas=-1", "/operator/replicas"),
     "a privileged port": ("api.port=80", "/api/port"),
     "an unknown family": ("models.mine.family=3,models.mine.source=/models/mine", "/models/mine/family"),
     "a model without a source": ("models.mine.family=5b", "/models/mine"),
