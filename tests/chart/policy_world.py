@@ -87,7 +87,7 @@ def _build(made: World) -> None:
     )
     made.clients["renderer, token of no pod"] = _client(cluster, _token(cluster, "renderer"))
     cluster.install("api.replicas=0", served, profiles=SLEEPING)
-    wait_for(lambda: _guarded(made), "the admission policies to take effect")
+    wait_for(lambda: _guarded(made), "the admission policies to take effect", seconds=120)
     for name in VIDEO_JOBS:
         cluster.create(name, **({"seed": SEED} if name == "seeded" else {"seed": None}))
     cluster.http.post(made.url(namespace=namespaces.second), json=_video_job("far")).raise_for_status()
@@ -97,7 +97,7 @@ def _build(made: World) -> None:
     cluster.kubectl.run(
         "scale", f"--namespace={namespaces.home}", "deployment/videojob-operator", "--replicas=0", "--timeout=60s"
     )
-    wait_for(lambda: not _operator_pods(made), "the operator to be gone", seconds=60)
+    wait_for(lambda: not _operator_pods(made), "the operator to be gone", seconds=240)
     _move_on(made)
 
 
@@ -109,12 +109,12 @@ def _mint_tokens_of_pods(made: World) -> None:
     tls.load_cert_chain(pair.cert, pair.key)
     made.clients["node"] = httpx.Client(base_url=control_plane.server, verify=tls, timeout=30)
     for name in VIDEO_JOBS:
-        made.cluster.wait_for_phase(name, "Starting", "Running", seconds=120)
+        made.cluster.wait_for_phase(name, "Starting", "Running", seconds=480)
         (made.pods[name],) = made.cluster.pods(name)
         made.clients[f"renderer of {name}"] = _client(made.cluster, _bound_token(made, made.pods[name]))
         made.uids[name] = (made.cluster.get(name) or {})["metadata"]["uid"]
     far = f"{made.url('pods', namespace=made.namespaces.second)}"
-    wait_for(lambda: _running(made, far), "the pod in the second namespace", seconds=120)
+    wait_for(lambda: _running(made, far), "the pod in the second namespace", seconds=480)
     made.clients["renderer of far"] = _client(made.cluster, _bound_token(made, _running(made, far)[0]))
 
 
@@ -123,10 +123,10 @@ def _move_on(made: World) -> None:
     cluster = made.cluster
     cluster.delete("gone")
     cluster.http.delete(cluster.url("again"), params={"propagationPolicy": "Orphan"}).raise_for_status()
-    wait_for(lambda: cluster.get("again") is None, "VideoJob again to be deleted")
+    wait_for(lambda: cluster.get("again") is None, "VideoJob again to be deleted", seconds=120)
     made.uids["again"] = cluster.create("again", seed=None)["metadata"]["uid"]
     cluster.patch("ended", {"status": {"phase": "Failed", "reason": "GpuFault"}}, "/status")
-    wait_for(lambda: not cluster.pods("gone"), "the pod of VideoJob gone to be deleted", seconds=120)
+    wait_for(lambda: not cluster.pods("gone"), "the pod of VideoJob gone to be deleted", seconds=480)
     rights = [{"apiGroups": ["videojob.dev"], "resources": ["videojobs", "videojobs/status"], "verbs": ["*"]}]
     rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{made.namespaces.second}"
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "careless"}

@@ -16,7 +16,7 @@ from tests.chart.policy_world import Namespaces, World, world
 
 from videojob_local.stack import Stack
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
 REFUSED = {Verdict.ROLE: {403}, Verdict.POLICY: {403, 422}, Verdict.NODE: {403}, Verdict.TOKEN: {401}}
 BY_POLICY = "ValidatingAdmissionPolicy"

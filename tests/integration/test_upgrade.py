@@ -13,7 +13,7 @@ from videojob_local import chart
 from videojob_local.ports import free_port
 from videojob_local.tiny_models import ensure_tiny_models
 
-pytestmark = [pytest.mark.cluster, pytest.mark.torch, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.cluster, pytest.mark.torch, pytest.mark.timeout(1200)]
 
 PREVIOUS = ROOT / "tests/data/chart/videojob-0.1.0.tgz"
 NEW_VALUES = {"tests"}
@@ -41,15 +41,15 @@ def previous(cluster: Cluster) -> Iterator[Cluster]:
 def test_an_upgrade_loses_no_videojob_that_runs_or_waits(previous: Cluster) -> None:
     """One renders and one waits for its GPU while operator, rights and policies are replaced under them."""
     previous.create("running", steps=12)
-    previous.wait_for_phase("running", "Starting", "Running", seconds=240)
+    previous.wait_for_phase("running", "Starting", "Running", seconds=480)
     previous.create("suspended", spec={"suspend": True})
-    previous.wait_for_phase("suspended", "Queued")
+    previous.wait_for_phase("suspended", "Queued", seconds=240)
     (pod,) = previous.pods("running")
     previous.install()
     assert [each["metadata"]["uid"] for each in previous.pods("running")] == [pod["metadata"]["uid"]]
     previous.patch("suspended", {"spec": {"suspend": False}})
     for name in ("running", "suspended"):
-        status = previous.wait_for_phase(name, "Succeeded", seconds=240)["status"]
+        status = previous.wait_for_phase(name, "Succeeded", seconds=480)["status"]
         assert status["attempts"] == 1
         assert status["artifacts"]["video"]["sha256"]
 
@@ -72,10 +72,10 @@ def helm_test(cluster: Cluster) -> str:
 def test_an_uninstall_leaves_the_videojobs_their_jobs_and_the_result(cluster: Cluster) -> None:
     cluster.install("api.replicas=0")
     cluster.create("kept")
-    cluster.wait_for_phase("kept", "Succeeded", seconds=240)
+    cluster.wait_for_phase("kept", "Succeeded", seconds=480)
     chart.uninstall(cluster.stack.binaries, cluster.stack.kubeconfig, cluster.namespace)
     policies = "get", "validatingadmissionpolicies", "--output=name"
-    wait_for(lambda: cluster.namespace not in cluster.kubectl.run(*policies), "the policies to be gone")
+    wait_for(lambda: cluster.namespace not in cluster.kubectl.run(*policies), "the policies to be gone", seconds=120)
     kept = cluster.get("kept")
     assert kept
     assert kept["status"]["phase"] == "Succeeded"
