@@ -47,6 +47,10 @@ test: setup ## Run all tests (TESTS=path to run some)
 	@$(PYTHON_BIN) -m videojob_local build
 	@$(PYTHON_BIN) -m pytest --numprocesses=$(TEST_WORKERS) --dist=loadfile $(TESTS)
 
+.PHONY: bench-downloads
+bench-downloads: setup ## Measure a hundred downloads of a 50 MB video at once and write bench/results/api-downloads.json
+	@$(PYTHON_BIN) bench/api/downloads.py
+
 .PHONY: bench-operator
 bench-operator: setup ## Measure the operator with 10,000 jobs and write bench/results/operator.json (about 15 minutes)
 	@$(PYTHON_BIN) -m videojob_local build

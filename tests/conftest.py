@@ -43,6 +43,8 @@ def stack(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Itera
         stack.wait_for_node(stack.node.name)
         Kubectl(binaries, stack.kubeconfig).run("apply", "--server-side", "--filename=crds/videojobs.yaml")
         Kubectl(binaries, stack.kubeconfig).run("wait", "--for=condition=Established", "crd/videojobs.videojob.dev")
+        # Established or not, for a moment lists are 429; kubectl asks again until they are not.
+        Kubectl(binaries, stack.kubeconfig).run("get", "videojobs", "--all-namespaces")
         yield stack
     finally:
         stack.stop()

@@ -15,6 +15,29 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True, populate_by_name=True, serialize_by_alias=True)
 
 
+def example(**values: Any) -> ConfigDict:
+    """Return the configuration of a model that shows a whole body in the OpenAPI document."""
+    return ConfigDict(json_schema_extra={"example": values})
+
+
+_JOB = {
+    "job_id": "job-20250914-121030-x7k2p",
+    "status": "processing",
+    "phase": "Running",
+    "reason": "Rendering",
+    "message": "the renderer is at work",
+    "model": "CogVideoX-5b",
+    "progress": {"stage": "Denoising", "step": 12, "steps": 50, "percent": 24, "eta_seconds": 31},
+    "queue_position": None,
+    "eta_seconds": 31,
+    "created_time": "2025-09-14T12:10:30Z",
+    "started_time": "2025-09-14T12:11:02Z",
+    "completed_time": None,
+    "video_url": None,
+}
+_REQUEST = {"prompt": "A squirrel", "model": "CogVideoX-5b", "seed": 42, "profile": "default"}
+
+
 class ErrorDetail(Answer):
     """What was wrong, told so that a user or a program can mend it."""
 
@@ -28,14 +51,35 @@ class ErrorDetail(Answer):
 class ErrorAnswer(Answer):
     """The body of every answer that is not a success."""
 
+    model_config = example(
+        error={
+            "code": "InvalidRequest",
+            "message": "num_frames must be 8k+1 from 9 to 49 for CogVideoX-2b",
+            "field": "num_frames",
+            "nearest": 49,
+            "request_id": "6f1c2a…",
+        }
+    )
+
     error: ErrorDetail
+
+
+class AcceptedJob(Answer):
+    """One of several jobs that were created."""
+
+    job_id: str = Field(examples=["job-20250914-121030-x7k2p-2"])
+    status: StatusWord
+    seed: int = Field(examples=[43])
 
 
 class Accepted(Answer):
     """A job was created."""
 
+    model_config = example(job_id="job-20250914-121030-x7k2p", status="pending")
+
     job_id: str = Field(examples=["job-20250914-121030-x7k2p"])
     status: StatusWord
+    jobs: list[AcceptedJob] | None = Field(None, description="All jobs, the first included, where `n` is above 1.")
 
 
 class JobProgress(Answer):
@@ -50,6 +94,8 @@ class JobProgress(Answer):
 
 class JobAnswer(Answer):
     """Where a job stands."""
+
+    model_config = example(**_JOB)
 
     job_id: str
     status: StatusWord
@@ -73,14 +119,18 @@ class JobAnswer(Answer):
 class ListedJob(JobAnswer):
     """Where a job stands, and what was asked for."""
 
+    model_config = example(**_JOB, request=_REQUEST)
+
     request: dict[str, Any] = Field(
         description="A body for `POST /generate` that gives the same video again; `seed` is there once it is decided.",
-        examples=[{"prompt": "A squirrel", "model": "CogVideoX-2b", "seed": 42, "profile": "default"}],
+        examples=[_REQUEST],
     )
 
 
 class JobList(Answer):
     """One page of jobs, by age."""
+
+    model_config = example(jobs=[{**_JOB, "request": _REQUEST}], **{"continue": None})
 
     jobs: list[ListedJob]
     continue_: str | None = Field(
@@ -91,6 +141,8 @@ class JobList(Answer):
 class HealthAnswer(Answer):
     """How busy the service is."""
 
+    model_config = example(cpu_usage=12.5, memory_usage=31.0, gpu_usage=97.0, active_jobs=3, completed_jobs=1204)
+
     cpu_usage: Percentage = Field(description="Of the machine the API runs on.")
     memory_usage: Percentage = Field(description="Of the machine the API runs on.")
     gpu_usage: Percentage = Field(description="Mean over the running renderers; 0 where no GPU reports.")
@@ -100,5 +152,7 @@ class HealthAnswer(Answer):
 
 class ProbeAnswer(Answer):
     """The service is well."""
+
+    model_config = example(status="ok")
 
     status: Literal["ok"] = "ok"

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from videojob_api import __version__, failures
 from videojob_api.middleware import RequestMiddleware
-from videojob_api.routes import events, generate, jobs, page, service, video
+from videojob_api.routes import events, generate, jobs, page, service, stored_videos, video, videos
 from videojob_api.services import open_services
 from videojob_api.settings import Settings
 
@@ -37,6 +37,6 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.add_middleware(RequestMiddleware)
     failures.install(app)
-    for module in (generate, jobs, events, video, service, page):
+    for module in (generate, jobs, events, video, videos, stored_videos, service, page):
         app.include_router(module.router)
     return app

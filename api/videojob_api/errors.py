@@ -5,6 +5,7 @@ ApiError
 ├── UnknownJob           404  there is no such job
 ├── VideoNotReady        409  the job has not ended, or ended without a video
 ├── JobEnded             409  a job that has ended cannot be cancelled
+├── IdempotencyKeyReused 409  another request was made with this key
 ├── VideoGone            410  the job was completed, its video is no longer in S3
 ├── BodyTooLarge         413  no request is that long
 ├── RangeNotSatisfiable  416  the video has no such bytes
@@ -84,6 +85,16 @@ class JobEnded(ApiError):
     code = "JobEnded"
 
 
+class IdempotencyKeyReused(ApiError):
+    """Another request was made with this Idempotency-Key."""
+
+    http_status = 409
+    code = "IdempotencyKeyReused"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, field="Idempotency-Key")
+
+
 class VideoGone(ApiError):
     """The video was there, and was removed from S3."""
 
@@ -96,6 +107,10 @@ class BodyTooLarge(ApiError):
 
     http_status = 413
     code = "BodyTooLarge"
+
+    def __init__(self, message: str, *, field: str) -> None:
+        # The rest of the body is not waited for.
+        super().__init__(message, field=field, headers={"Connection": "close"})
 
 
 class RangeNotSatisfiable(ApiError):

@@ -1,4 +1,4 @@
-"""The one shape of every answer that is not a success."""
+"""The one shape of every answer that is not a success; under /v1 it is the shape of the OpenAI protocol."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -11,10 +11,13 @@ from starlette.exceptions import HTTPException
 
 from videojob.errors import violation
 from videojob_api import logs
-from videojob_api.answers import ErrorAnswer, ErrorDetail
+from videojob_api.answers import Answer, ErrorAnswer, ErrorDetail
 from videojob_api.errors import ApiError, InvalidInput
+from videojob_api.openai.answers import ProtocolErrorAnswer
+from videojob_api.openai.errors import body_of_error, headers_of_error, speaks_openai, status_of_error
 
 _MEANINGS = {
+    400: "The request breaks a rule: see `param` and `nearest`.",
     403: "A policy of the cluster refused the job.",
     404: "There is no such job.",
     409: "The job is not in a state for this; the message says in which it is.",
@@ -29,15 +32,17 @@ _MEANINGS = {
 
 def can_fail_with(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the error answers of a route for the OpenAPI document."""
-    told: dict[int | str, dict[str, Any]] = {
-        status: {"model": ErrorAnswer, "description": _MEANINGS[status]} for status in statuses
-    }
-    return told | {"default": {"model": ErrorAnswer, "description": "Any other error."}}
+    return _told(ErrorAnswer, statuses)
 
 
-def error_response(error: ApiError) -> JSONResponse:
-    """Return the answer for an error."""
-    return _response(error.http_status, error.headers, error)
+def can_fail_in_protocol_with(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the error answers of a route under /v1 for the OpenAPI document."""
+    return _told(ProtocolErrorAnswer, statuses)
+
+
+def error_response(error: ApiError, path: str) -> JSONResponse:
+    """Return the answer for an error on a path."""
+    return _response(path, error.http_status, error.headers, error)
 
 
 def install(app: FastAPI) -> None:
@@ -47,7 +52,24 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _of_parameters)
 
 
-def _response(status: int, headers: Mapping[str, str] | None, error: ApiError) -> JSONResponse:
+def _told(model: type[Answer], statuses: tuple[int, ...]) -> dict[int | str, dict[str, Any]]:
+    told: dict[int | str, dict[str, Any]] = {
+        status: {"model": model, "description": _MEANINGS[status]} for status in statuses
+    }
+    return told | {"default": {"model": model, "description": "Any other error."}}
+
+
+def _response(path: str, status: int, headers: Mapping[str, str] | None, error: ApiError) -> JSONResponse:
+    if speaks_openai(path):
+        status = status_of_error(status)
+        body: Answer = body_of_error(error, status)
+        headers = {**(headers or {}), **headers_of_error(status)}
+    else:
+        body = _our_body(error)
+    return JSONResponse(body.model_dump(), status, headers)
+
+
+def _our_body(error: ApiError) -> ErrorAnswer:
     detail = ErrorDetail(
         code=error.code,
         message=error.message,
@@ -55,25 +77,26 @@ def _response(status: int, headers: Mapping[str, str] | None, error: ApiError) -
         nearest=error.nearest,
         request_id=logs.request_id.get(),
     )
-    return JSONResponse(ErrorAnswer(error=detail).model_dump(), status, headers)
+    return ErrorAnswer(error=detail)
 
 
-async def _of_ours(_request: Request, error: Exception) -> JSONResponse:
+async def _of_ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)  # noqa: S101 - the type this handler is registered for
-    return error_response(error)
+    return error_response(error, request.url.path)
 
 
-async def _of_framework(_request: Request, error: Exception) -> JSONResponse:
+async def _of_framework(request: Request, error: Exception) -> JSONResponse:
     """Answer an unknown path, or a method that a path does not know."""
     assert isinstance(error, HTTPException)  # noqa: S101 - the type this handler is registered for
     phrase = HTTPStatus(error.status_code).phrase
     told = ApiError(f"{phrase}: the routes are listed at /docs", code=phrase.title().replace(" ", ""))
-    return _response(error.status_code, error.headers, told)
+    return _response(request.url.path, error.status_code, error.headers, told)
 
 
-async def _of_parameters(_request: Request, error: Exception) -> JSONResponse:
+async def _of_parameters(request: Request, error: Exception) -> JSONResponse:
     """Answer a query parameter that breaks a rule."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - the type this handler is registered for
     broken = violation(error.errors()[0])
     field = broken.field.removeprefix("query.")
-    return error_response(InvalidInput(f"{field}: {broken.message}", field=field, nearest=broken.nearest))
+    told = InvalidInput(f"{field}: {broken.message}", field=field, nearest=broken.nearest)
+    return error_response(told, request.url.path)

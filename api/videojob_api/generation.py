@@ -1,4 +1,4 @@
-"""The body of POST /generate: from bytes to the spec of a VideoJob, or to the one mistake to mend first. Pure.
+"""The body of POST /generate: from bytes to an order, or to the one mistake to mend first. Pure.
 
 The body is read here and not by FastAPI, because every mistake in it, of syntax too, is told in the error shape with
 the nearest legal value. The default model's name goes into the request before it is checked: so the rules of that
@@ -7,19 +7,21 @@ model hold, the job can be listed by its model, and a later change of the defaul
 
 import difflib
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import from_json
 
 from videojob.catalogue import Catalogue
-from videojob.errors import VideoJobError, Violation, violations
+from videojob.errors import VideoJobError, Violation, rule_broken, violations
 from videojob.families import FAMILY_DEFAULTS
-from videojob.request import VideoJobRequest
+from videojob.request import MAX_SEED, VideoJobRequest
 from videojob.resolve import resolve
-from videojob.spec import ProfileName, VideoJobSpec
+from videojob.spec import ProfileName, VideoJobSpec, Webhook
 from videojob_api.errors import InvalidInput
+from videojob_api.orders import MAX_COUNT, Order
 from videojob_api.spelling import in_snake_case
+from videojob_api.webhooks import WebhookWish
 
 Body = dict[str, Any]
 
@@ -35,7 +37,7 @@ def _spelled_as_in_python(name: str) -> str:
 
 
 class GenerateRequest(VideoJobRequest):
-    """What to render, and with which runtime profile. Everything but the prompt may be left out."""
+    """What to render, how often, and whom to tell. Everything but the prompt may be left out."""
 
     model_config = ConfigDict(
         alias_generator=_spelled_as_in_python,
@@ -51,6 +53,15 @@ class GenerateRequest(VideoJobRequest):
     )
 
     profile: Annotated[ProfileName, Field(description="A runtime profile of the administrator.")] = "default"
+    n: int = Field(1, ge=1, le=MAX_COUNT, description="So many videos, with the seeds s, s+1, …; each is a job.")
+    webhook: WebhookWish | None = Field(None, description="Gets one signed POST for each job that has ended.")
+
+    @model_validator(mode="after")
+    def _has_seeds_for_all(self) -> Self:
+        last = MAX_SEED - self.n + 1
+        if self.seed is not None and self.seed > last:
+            raise rule_broken("seed", f"must be at most {last} for {self.n} videos", last)
+        return self
 
 
 FIELDS = tuple(GenerateRequest.model_fields)
@@ -77,8 +88,8 @@ def parse_body(content_type: str, content: bytes) -> Body:
     return body
 
 
-def spec_of(body: Body, catalogue: Catalogue) -> VideoJobSpec:
-    """Return the spec of the VideoJob that a body asks for.
+def order_of(body: Body, catalogue: Catalogue) -> Order:
+    """Return what a body asks for.
 
     Raises:
         InvalidInput: a value breaks a rule, or the model is not in the catalogue.
@@ -89,8 +100,9 @@ def spec_of(body: Body, catalogue: Catalogue) -> VideoJobSpec:
     if mistake:
         raise _told(mistake, body, catalogue)
     asked = GenerateRequest.model_validate(body)
-    request = VideoJobRequest.model_validate(asked.model_dump(exclude={"profile"}))
-    return VideoJobSpec(request=request, profile=asked.profile)
+    request = VideoJobRequest.model_validate(asked.model_dump(include=set(VideoJobRequest.model_fields)))
+    webhook = Webhook(url=asked.webhook.url) if asked.webhook else None
+    return Order(VideoJobSpec(request=request, profile=asked.profile, webhook=webhook), asked.n)
 
 
 def _first_mistake(body: Body, catalogue: Catalogue) -> Violation | VideoJobError | None:
@@ -128,7 +140,7 @@ def _wrong_frames(body: Body, catalogue: Catalogue) -> InvalidInput:
 def _nearest(field: str, mistake: Violation | VideoJobError, body: Body, catalogue: Catalogue) -> Any:
     if field == "model":
         return _closest(str(body["model"]), catalogue.models, catalogue.default_model)
-    if field not in FIELDS:
+    if field.partition(".")[0] not in FIELDS:
         return _closest(in_snake_case(field), FIELDS, None)
     return _settled(field, mistake, body, catalogue)
 

@@ -107,7 +107,7 @@ class VideoJobs:
             api.user_agent = f"videojob-api/{__version__}"
             yield cls(api, namespace)
 
-    async def create(self, name: str, spec: Manifest) -> Manifest:
+    async def create(self, metadata: Manifest, spec: Manifest) -> Manifest:
         """Create a VideoJob and return it.
 
         Raises:
@@ -116,7 +116,7 @@ class VideoJobs:
         body = {
             "apiVersion": resource.API_VERSION,
             "kind": resource.KIND,
-            "metadata": {"name": name},
+            "metadata": metadata,
             "spec": spec,
         }
         return await _answer(

@@ -54,9 +54,8 @@ class RequestMiddleware:
         except Exception as error:
             log.exception("not answered as planned", exc_info=error)
             if not status:
-                await error_response(ApiError("the service failed; its log tells why under this request_id"))(
-                    scope, receive, send_with_id
-                )
+                told = ApiError("the service failed; its log tells why under this request_id")
+                await error_response(told, scope["path"])(scope, receive, send_with_id)
         finally:
             _log_access(scope, status, time.monotonic() - began)
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from videojob.catalogue import Catalogue, CatalogueModel
 from videojob.families import FAMILY_DEFAULTS, FIXED_SIZE_MODELS, MAX_AREA, SIZE_MULTIPLE
 from videojob.request import MAX_PROMPT_LENGTH, MAX_SEED, MAX_SIDE, MIN_SIDE, VideoJobRequest
-from videojob_api.answers import Answer
+from videojob_api.answers import Answer, example
 
 
 class Range(Answer):
@@ -79,8 +79,39 @@ class OfferedModel(Answer):
     defaults: ModelDefaultValues
 
 
+_EXAMPLE = {
+    "default_model": "CogVideoX-2b",
+    "models": [
+        {
+            "name": "CogVideoX-2b",
+            "takes_image": False,
+            "frames": {"minimum": 9, "maximum": 49, "step": 8},
+            "sizes": ["720x480"],
+            "defaults": {
+                "num_frames": 49,
+                "width": 720,
+                "height": 480,
+                "fps": 8,
+                "steps": 50,
+                "guidance_scale": 6.0,
+            },
+        }
+    ],
+    "limits": {
+        "prompt": {"maximum_length": 4096},
+        "size": {"minimum": 64, "maximum": 1360, "multiple": 16, "max_area": 1044480},
+        "seed": {"minimum": 0, "maximum": "9223372036854775807"},
+        "steps": {"minimum": 1, "maximum": 200},
+        "guidance_scale": {"minimum": 0, "maximum": 30},
+        "fps": {"minimum": 1, "maximum": 60},
+    },
+}
+
+
 class Offer(Answer):
     """All models, and the limits that hold for all of them."""
+
+    model_config = example(**_EXAMPLE)
 
     default_model: str
     models: list[OfferedModel]

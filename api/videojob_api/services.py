@@ -39,7 +39,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         ConfigurationError: the settings do not say where Kubernetes or S3 is.
     """
     async with VideoJobs.connect(settings.kubeconfig, settings.namespace) as live, JobStore(live).running() as jobs:
-        storage = Storage(settings.bucket, settings.s3_endpoint)
+        storage = Storage(settings.bucket, settings.s3_endpoint, settings.public_s3_endpoint)
         try:
             yield Services(
                 settings=settings,

@@ -1,4 +1,4 @@
-"""The videos in S3: the only module here that talks to it.
+"""Videos and input images in S3: the only module here that talks to it.
 
 boto3 is synchronous, so every call runs in a thread; a video passes in pieces, so its size costs no memory, and a slow
 client holds a connection but no thread.
@@ -7,7 +7,7 @@ client holds a connection but no thread.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
 import boto3
@@ -22,18 +22,20 @@ from videojob_api.ranges import Span
 if TYPE_CHECKING:  # stubs are for developers only
     from types_boto3_s3 import S3Client
 
-PIECE_BYTES = 256 * 1024
+PIECE_BYTES = 64 * 1024
+"""A download holds one of them, and the server's write buffer another."""
+
 PROBE_SECONDS = 1.5
 _CONNECT_SECONDS = 3
 _READ_SECONDS = 15
-_CONNECTIONS = 64
+_CONNECTIONS = 128
 _ABSENT = {"404", "NoSuchKey", "NotFound"}
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class StoredVideo:
+class StoredFile:
     """One object in S3, as it is now."""
 
     key: str
@@ -44,31 +46,23 @@ class StoredVideo:
 class Storage:
     """One bucket."""
 
-    def __init__(self, bucket: str, endpoint: str | None) -> None:
-        """Make the client; connections are opened when first needed.
+    def __init__(self, bucket: str, endpoint: str | None, public_endpoint: str | None = None) -> None:
+        """Make the clients; connections are opened when first needed.
 
         Args:
             bucket: of the videos.
             endpoint: URL of an S3 server other than AWS's, which is asked in path style: its host name has no
                 subdomain for every bucket.
+            public_endpoint: under which URL clients of the service reach that server; None = under the same.
 
         Raises:
             ConfigurationError: boto3 cannot make sense of its settings.
         """
         self.bucket = bucket
-        options = Config(
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_READ_SECONDS,
-            max_pool_connections=_CONNECTIONS,
-            retries={"mode": "standard", "total_max_attempts": 2},
-            s3={"addressing_style": "path" if endpoint else "auto"},
-        )
-        try:
-            self._s3: S3Client = boto3.Session().client("s3", endpoint_url=endpoint, config=options)
-        except (BotoCoreError, ValueError) as error:
-            raise ConfigurationError(f"S3: {error}") from error
+        self._s3 = _client(endpoint)
+        self._signer = _client(public_endpoint) if public_endpoint else self._s3
 
-    async def find(self, key: str) -> StoredVideo:
+    async def find(self, key: str) -> StoredFile:
         """Return what S3 knows of a video.
 
         Raises:
@@ -76,9 +70,9 @@ class Storage:
             StorageUnavailable: S3 does not answer, or not to us.
         """
         head = await _in_thread(lambda: self._s3.head_object(Bucket=self.bucket, Key=key))
-        return StoredVideo(key, head["ContentLength"], head["ETag"])
+        return StoredFile(key, head["ContentLength"], head["ETag"])
 
-    async def read(self, video: StoredVideo, span: Span | None) -> AsyncIterator[bytes]:
+    async def read(self, file: StoredFile, span: Span | None) -> AsyncIterator[bytes]:
         """Open a video, or a part of it, and return its bytes in pieces; the very version that `find` saw.
 
         Raises:
@@ -87,7 +81,7 @@ class Storage:
         """
         part: dict[str, Any] = {"Range": f"bytes={span.first}-{span.last}"} if span else {}
         answer = await _in_thread(
-            lambda: self._s3.get_object(Bucket=self.bucket, Key=video.key, IfMatch=video.etag, **part)
+            lambda: self._s3.get_object(Bucket=self.bucket, Key=file.key, IfMatch=file.etag, **part)
         )
         body = answer["Body"]
 
@@ -99,6 +93,33 @@ class Storage:
                 body.close()
 
         return pieces()
+
+    async def put(self, key: str, content: BinaryIO, content_type: str) -> None:
+        """Store a file, which is read from its present position.
+
+        Raises:
+            StorageUnavailable: S3 does not answer, or not to us.
+        """
+        await _in_thread(
+            lambda: self._s3.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=content_type)
+        )
+
+    def presigned_url(self, key: str, seconds: int, content_type: str, disposition: str) -> str:
+        """Return a URL that gives a file to whoever has it, for so many seconds. Asks nobody.
+
+        Raises:
+            StorageUnavailable: there are no credentials to sign with.
+        """
+        parameters = {
+            "Bucket": self.bucket,
+            "Key": key,
+            "ResponseContentType": content_type,
+            "ResponseContentDisposition": disposition,
+        }
+        try:
+            return str(self._signer.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds))
+        except BotoCoreError as error:
+            raise StorageUnavailable("the service has no credentials to sign with") from error
 
     async def probe(self) -> None:
         """Return when the bucket answers.
@@ -117,6 +138,22 @@ class Storage:
     def close(self) -> None:
         """Close all connections."""
         self._s3.close()
+        self._signer.close()
+
+
+def _client(endpoint: str | None) -> "S3Client":
+    options = Config(
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=_READ_SECONDS,
+        max_pool_connections=_CONNECTIONS,
+        retries={"mode": "standard", "total_max_attempts": 2},
+        signature_version="s3v4",
+        s3={"addressing_style": "path" if endpoint else "auto"},
+    )
+    try:
+        return boto3.Session().client("s3", endpoint_url=endpoint, config=options)
+    except (BotoCoreError, ValueError) as error:
+        raise ConfigurationError(f"S3: {error}") from error
 
 
 def key_of(uri: str, bucket: str, folder: str) -> str | None:
@@ -137,7 +174,7 @@ async def _in_thread(call: Callable[[], T]) -> T:
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
         if code in _ABSENT:
-            raise VideoGone("the video is no longer in S3") from error
+            raise VideoGone("the file is no longer in S3") from error
         raise StorageUnavailable(f"S3 refuses the service's request ({code})") from error
     except (BotoCoreError, OSError) as error:
         raise StorageUnavailable("S3 does not answer") from error

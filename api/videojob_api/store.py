@@ -7,7 +7,7 @@ has told of it, for by then the other replicas have heard of it as well.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -86,13 +86,16 @@ class JobStore:
         except ClusterUnavailable:
             return await self.get(name)
 
-    async def create(self, name: str, spec: Manifest) -> Manifest:
+    async def create(
+        self, name: str, spec: Manifest, labels: Mapping[str, str], annotations: Mapping[str, str]
+    ) -> Manifest:
         """Create a VideoJob and return it.
 
         Raises:
             NameTaken: there is one of this name.
         """
-        job = await self.live.create(name, spec)
+        metadata = {"name": name, "labels": dict(labels), "annotations": dict(annotations)}
+        job = await self.live.create(metadata, spec)
         self.cache.absorb(job)
         return job
 

@@ -65,10 +65,10 @@ def describe(job: Manifest, standing: Standing = Standing()) -> JobAnswer:  # no
 
 def describe_listed(job: Manifest, standing: Standing) -> ListedJob:
     """Tell a client where its job stands and what was asked for."""
-    return ListedJob(**_fields(job, standing), request=_request(job))
+    return ListedJob(**_fields(job, standing), request=request_of(job))
 
 
-def _request(job: Manifest) -> Manifest:
+def request_of(job: Manifest) -> Manifest:
     """The body for POST /generate that gives the same video again: with the seed that was drawn, if it was."""
     seed = (status_of(job).get("resolved") or {}).get("seed")
     asked = {SNAKE_CASE.get(field, field): value for field, value in job["spec"]["request"].items()}

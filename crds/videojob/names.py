@@ -16,6 +16,9 @@ MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "videojob-operator"
 NAME_LABEL = f"{GROUP}/name"
 UID_LABEL = f"{GROUP}/uid"
+BATCH_LABEL = f"{GROUP}/batch"  # of VideoJobs that one REST request asked for: the name of the first
+REQUEST_DIGEST_ANNOTATION = f"{GROUP}/request-digest"  # of the request that a client may repeat (Idempotency-Key)
+REMIXED_FROM_ANNOTATION = f"{GROUP}/remixed-from"  # name of the VideoJob whose request was used again
 
 INPUTS_FOLDER = "inputs"
 """In the bucket: holds a folder for each namespace, with the images that its users uploaded."""
@@ -42,6 +45,11 @@ def artifact_key(prefix: str, namespace: str, uid: str, pod_name: str, file_name
 def checkpoint_key(prefix: str, namespace: str, uid: str) -> str:
     """Say where the checkpoint of a VideoJob lies in the bucket: one for all of its attempts."""
     return "/".join(part for part in (prefix.strip("/"), namespace, uid, "checkpoint", "state.safetensors") if part)
+
+
+def input_key(prefix: str, namespace: str, sha256: str) -> str:
+    """Say where an input image lies in the bucket: under its content, so that it is stored once."""
+    return "/".join(part for part in (prefix.strip("/"), INPUTS_FOLDER, namespace, sha256) if part)
 
 
 def is_of_attempt(uri: str, uid: str, pod_name: str) -> bool:

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -63,11 +64,12 @@ class Server:
 
 @pytest.fixture(scope="session")
 def catalogue() -> Catalogue:
-    """Two models of the first family, one of the second; the default promises no family by its name."""
+    """Two models of the first family, one of the second, one that takes an image; the default promises no family."""
     models = {
         "CogVideoX-tiny": {"family": "2b", "source": "/models/tiny"},
         "CogVideoX-2b": {"family": "2b", "source": "zai-org/CogVideoX-2b"},
         "CogVideoX1.5-5B": {"family": "1.5", "source": "zai-org/CogVideoX1.5-5B"},
+        "CogVideoX-tiny-I2V": {"family": "5b-i2v", "source": "/models/tiny-i2v"},
     }
     return Catalogue.model_validate({"defaultModel": "CogVideoX-tiny", "models": models})
 
@@ -219,6 +221,21 @@ def environment(settings: Settings, tmp_path: Path) -> dict[str, str]:
         VIDEOJOB_API_HOST="127.0.0.1",
         VIDEOJOB_API_PORT=str(free_port()),
     )
+
+
+@pytest.fixture
+def live(settings: Settings) -> Iterator[str]:
+    """URL of an API that a thread of this process serves: the quicker way where nothing depends on the process."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        wait_for(lambda: server.started, "the start of the API", seconds=120)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 @pytest.fixture

@@ -193,16 +193,59 @@ async def test_a_fault_of_the_service_has_the_shape_and_no_stack_trace(
 
 async def test_openapi_tells_the_error_shape_for_every_route(away: httpx.AsyncClient) -> None:
     document = (await away.get("/openapi.json")).json()
-    operations = [operation for path in document["paths"].values() for operation in path.values()]
-    assert len(operations) >= 10
-    for operation in operations:
+    operations = [(path, operation) for path, item in document["paths"].items() for operation in item.values()]
+    assert len(operations) >= 17
+    for path, operation in operations:
         errors = [answer for status, answer in operation["responses"].items() if status[0] in "45d"]
         assert errors
+        shape = "ProtocolErrorAnswer" if path.startswith("/v1/") else "ErrorAnswer"
         for answer in errors:
             schema = answer["content"]["application/json"]["schema"]
-            assert schema == {"$ref": "#/components/schemas/ErrorAnswer"}
+            assert schema == {"$ref": f"#/components/schemas/{shape}"}
     assert document["components"]["schemas"]["ErrorDetail"]["properties"].keys() == KEYS
     assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+async def test_openapi_has_an_example_of_every_body(away: httpx.AsyncClient) -> None:
+    document = (await away.get("/openapi.json")).json()
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            bodies = [operation["requestBody"]] if "requestBody" in operation else []
+            for body in [*bodies, *operation["responses"].values()]:
+                for media_type, content in body.get("content", {}).items():
+                    if media_type in {"application/json", "multipart/form-data"}:
+                        where = f"{method} {path} {media_type}"
+                        assert has_example(content, document["components"]["schemas"]), where
+
+
+def has_example(content: dict[str, Any], schemas: dict[str, Any]) -> bool:
+    """Tell whether a body of the document comes with an example, its own or its schema's."""
+    schema = content["schema"]
+    if "$ref" in schema:
+        schema = schemas[schema["$ref"].rpartition("/")[2]]
+    return "example" in content or "example" in schema
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/videos/job-1", 503),
+        ("GET", "/v1/videos/JOB", 404),
+        ("GET", "/v1/videos/job-1/content?variant=poster", 400),
+        ("GET", "/v1/videos?limit=0", 400),
+        ("GET", "/v1/nothing", 404),
+        ("PUT", "/v1/videos", 405),
+        ("POST", "/v1/videos", 400),
+    ],
+)
+async def test_below_v1_errors_have_the_shape_of_openai(
+    method: str, path: str, status: int, away: httpx.AsyncClient
+) -> None:
+    answer = await away.request(method, path)
+    assert answer.status_code == status
+    error = answer.json()["error"]
+    assert error.keys() == {"message", "type", "param", "code", "nearest"}
+    assert error["type"] == ("server_error" if status >= 500 else "invalid_request_error")
 
 
 async def test_openapi_tells_the_body_of_generate(away: httpx.AsyncClient) -> None:

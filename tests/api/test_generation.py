@@ -7,7 +7,7 @@ import pytest
 
 from videojob.catalogue import Catalogue
 from videojob_api.errors import InvalidInput
-from videojob_api.generation import parse_body, spec_of
+from videojob_api.generation import order_of, parse_body
 
 SEED_BODY = {"prompt": "a squirrel", "num_frames": 49, "guidance_scale": 4.5, "seed": 42, "fps": 12}
 
@@ -49,6 +49,19 @@ MISTAKES: list[tuple[dict[str, Any], str, Any]] = [
     ({"model": ""}, "model", "CogVideoX-tiny"),
     ({"model": 7}, "model", "CogVideoX-tiny"),
     ({"profile": "A100"}, "profile", None),
+    ({"n": 0}, "n", 1),
+    ({"n": 9}, "n", 8),
+    ({"n": True}, "n", None),
+    ({"seed": 2**63 - 1, "n": 2}, "seed", 2**63 - 2),
+    ({"webhook": "example.com"}, "webhook.url", None),
+    ({"webhook": {"url": "ftp://example.com"}}, "webhook.url", None),
+    ({"webhook": {"url": "https://"}}, "webhook.url", None),
+    ({"webhook": {"url": "https://a b/"}}, "webhook.url", None),
+    ({"webhook": {"url": "https://example.com:99999/"}}, "webhook.url", None),
+    ({"webhook": {"url": "https://somebody:secret@example.com/"}}, "webhook.url", None),
+    ({"webhook": {"url": "https://[::1/"}}, "webhook.url", None),
+    ({"webhook": {"uri": "https://example.com"}}, "webhook.url", None),
+    ({"webhook": 7}, "webhook", None),
 ]
 
 
@@ -57,7 +70,7 @@ def test_a_mistake_is_told_with_its_field_and_the_nearest_legal_value(
     mistake: dict[str, Any], field: str, nearest: Any, catalogue: Catalogue
 ) -> None:
     with pytest.raises(InvalidInput) as caught:
-        spec_of({"prompt": "a squirrel"} | mistake, catalogue)
+        order_of({"prompt": "a squirrel"} | mistake, catalogue)
     assert (caught.value.field, caught.value.nearest) == (field, nearest)
     assert caught.value.message.startswith(field)
 
@@ -65,46 +78,46 @@ def test_a_mistake_is_told_with_its_field_and_the_nearest_legal_value(
 @pytest.mark.parametrize(("mistake", "field", "nearest"), [case for case in MISTAKES if case[2] is not None])
 def test_the_nearest_value_is_legal(mistake: dict[str, Any], field: str, nearest: Any, catalogue: Catalogue) -> None:
     body = {"prompt": "a squirrel"} | mistake
-    known = field in {"num_frames", "fps", "steps", "guidance_scale", "seed", "width", "height", "model"}
+    known = field in {"num_frames", "fps", "steps", "guidance_scale", "seed", "width", "height", "model", "n"}
     mended = body | {field: nearest} if known else {nearest: body.pop(field)} | body
-    assert spec_of(mended, catalogue)
+    assert order_of(mended, catalogue)
 
 
 def test_no_body_and_no_prompt_are_told_as_a_missing_prompt(catalogue: Catalogue) -> None:
     with pytest.raises(InvalidInput, match="prompt is required"):
-        spec_of({}, catalogue)
+        order_of({}, catalogue)
 
 
 def test_an_unknown_model_has_its_own_code(catalogue: Catalogue) -> None:
     with pytest.raises(InvalidInput) as caught:
-        spec_of({"prompt": "a squirrel", "model": "Sora"}, catalogue)
+        order_of({"prompt": "a squirrel", "model": "Sora"}, catalogue)
     assert caught.value.code == "UnknownModel"
 
 
 def test_messages_spell_fields_as_rest_clients_do(catalogue: Catalogue) -> None:
     with pytest.raises(InvalidInput, match="unless guidance_scale is greater than 1"):
-        spec_of({"prompt": "a", "negative_prompt": "b", "guidance_scale": 0.5}, catalogue)
+        order_of({"prompt": "a", "negative_prompt": "b", "guidance_scale": 0.5}, catalogue)
 
 
 def test_the_body_of_the_seed_service_becomes_a_spec(catalogue: Catalogue) -> None:
     request = {"prompt": "a squirrel", "numFrames": 49, "guidanceScale": 4.5, "seed": 42, "fps": 12}
-    spec = spec_of(SEED_BODY, catalogue).dump()
+    spec = order_of(SEED_BODY, catalogue).spec.dump()
     assert spec["request"] == request | {"model": "CogVideoX-tiny"}
     assert spec["profile"] == "default"
 
 
 @pytest.mark.parametrize("body", [{"prompt": "a"}, {"prompt": "a", "model": None}])
 def test_the_default_model_is_written_down(body: dict[str, Any], catalogue: Catalogue) -> None:
-    assert spec_of(body, catalogue).request.model == "CogVideoX-tiny"
+    assert order_of(body, catalogue).spec.request.model == "CogVideoX-tiny"
 
 
 def test_a_null_is_as_good_as_nothing(catalogue: Catalogue) -> None:
     body = {"prompt": "a", "seed": None, "num_frames": None, "image": None}
-    assert spec_of(body, catalogue) == spec_of({"prompt": "a"}, catalogue)
+    assert order_of(body, catalogue) == order_of({"prompt": "a"}, catalogue)
 
 
 def test_the_profile_goes_beside_the_request(catalogue: Catalogue) -> None:
-    spec = spec_of({"prompt": "a", "profile": "h100"}, catalogue)
+    spec = order_of({"prompt": "a", "profile": "h100"}, catalogue).spec
     assert spec.profile == "h100"
     assert "profile" not in spec.dump()["request"]
 
@@ -140,3 +153,28 @@ def test_another_content_type_is_told_with_the_right_one(content_type: str) -> N
 @pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
 def test_json_is_read_under_all_its_spellings(content_type: str) -> None:
     assert parse_body(content_type, json.dumps(SEED_BODY).encode()) == SEED_BODY
+
+
+@pytest.mark.parametrize(
+    "url", ["https://example.com/hook?id=7", "http://127.0.0.1:9000/", "https://xn--bcher-kva.example"]
+)
+def test_a_webhook_is_an_object_or_its_url_alone(url: str, catalogue: Catalogue) -> None:
+    for webhook in (url, {"url": url}):
+        spec = order_of({"prompt": "a", "webhook": webhook}, catalogue).spec.dump()
+        assert spec["webhook"] == {"url": url}
+
+
+def test_several_videos_differ_in_their_seeds(catalogue: Catalogue) -> None:
+    order = order_of({"prompt": "a", "n": 3, "seed": 7}, catalogue)
+    assert [order.name_of("job-x", number) for number in range(order.count)] == ["job-x", "job-x-2", "job-x-3"]
+    assert [order.spec_of("job-x", number).request.seed for number in range(order.count)] == [7, 8, 9]
+    assert order.spec_of("job-x", 2).request.prompt == "a"
+
+
+def test_without_a_seed_the_name_draws_one_for_several_and_the_renderer_for_one(catalogue: Catalogue) -> None:
+    several = order_of({"prompt": "a", "n": 2}, catalogue)
+    seeds = [several.spec_of("job-x", number).request.seed for number in (0, 1, 0)]
+    assert seeds[0] is not None
+    assert seeds == [seeds[0], seeds[0] + 1, seeds[0]]
+    assert several.spec_of("job-y", 0).request.seed != seeds[0]
+    assert order_of({"prompt": "a"}, catalogue).spec_of("job-x", 0).request.seed is None

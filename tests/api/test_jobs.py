@@ -8,12 +8,8 @@ from typing import Any
 import httpx
 import pytest
 from cluster import Cluster
-from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
-from hypothesis import strategies as st
 
-from videojob_api import kubernetes
-from videojob_api.routes import generate
+from videojob_api import creation, kubernetes
 from videojob_api.settings import Settings
 
 pytestmark = pytest.mark.cluster
@@ -220,13 +216,5 @@ async def test_a_name_that_is_taken_is_replaced_by_another(
 ) -> None:
     cluster.create("taken")
     names = iter(["taken", "taken", "free"])
-    monkeypatch.setattr(generate, "new_name", lambda *_: next(names))
+    monkeypatch.setattr(creation, "new_name", lambda *_: next(names))
     assert (await api.post("/generate", json=SEED_BODY)).json()["job_id"] == "free"
-
-
-@examples(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(prompt=st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda t: not t.isspace()))
-def test_any_prompt_arrives_byte_for_byte(prompt: str, server: Any, cluster: Cluster) -> None:
-    answer = httpx.post(f"{server.url}/generate", json={"prompt": prompt})
-    assert answer.status_code == 200, answer.text
-    assert request_of(cluster.get(answer.json()["job_id"]))["prompt"] == prompt

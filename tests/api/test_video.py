@@ -1,5 +1,6 @@
 """Downloads on the real S3 server."""
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 from cluster import Cluster
 from types_boto3_s3 import S3Client
 
-from videojob_api.settings import Settings
+from videojob_api.settings import Delivery, Settings
 from videojob_local.ports import free_port
 
 pytestmark = pytest.mark.cluster
@@ -145,6 +146,79 @@ async def test_without_the_bucket_the_service_is_not_ready(settings: Settings, o
         answer = await client.get("/readyz")
         assert answer.status_code == 503
         assert "nothing-here" in answer.json()["error"]["message"]
+
+
+async def test_by_configuration_a_download_is_redirected_to_s3(settings: Settings, open_client: Any, done: str) -> None:
+    redirecting = replace(settings, delivery=Delivery.REDIRECT, presigned_seconds=60)
+    async with open_client(redirecting) as client, httpx.AsyncClient() as elsewhere:
+        for path in (f"/video/{done}", f"/v1/videos/{done}/content"):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.content) == (307, b"")
+            assert answer.headers["cache-control"] == "no-store"
+            location = answer.headers["location"]
+            assert location.startswith(f"{settings.s3_endpoint}/{settings.bucket}/")
+            assert "X-Amz-Expires=60&" in location
+            whole = await elsewhere.get(location)
+            assert (whole.status_code, whole.content) == (200, VIDEO)
+            assert whole.headers["content-type"] == "video/mp4"
+            assert whole.headers["content-disposition"] == f'inline; filename="{done}.mp4"'
+            part = await elsewhere.get(location, headers={"Range": "bytes=5-9"})
+            assert (part.status_code, part.content) == (206, VIDEO[5:10])
+            head = await client.head(path)
+            assert (head.status_code, head.headers["content-length"]) == (200, str(len(VIDEO)))
+            same = await client.get(path, headers={"If-None-Match": head.headers["etag"]})
+            assert same.status_code == 304
+
+
+async def test_a_redirection_names_the_address_that_clients_reach(
+    settings: Settings, open_client: Any, s3: S3Client, bucket: str, job_id: str, finish: Callable[..., str]
+) -> None:
+    key = finish(job_id, VIDEO)
+    outside = {"delivery": Delivery.REDIRECT, "public_s3_endpoint": "https://s3.example.com"}
+    async with open_client(replace(settings, **outside)) as client:
+        answer = await client.get(f"/video/{job_id}")
+        assert answer.headers["location"].startswith(f"https://s3.example.com/{bucket}/")
+        s3.delete_object(Bucket=bucket, Key=key)
+        assert (await client.get(f"/video/{job_id}")).status_code == 410
+
+
+async def test_an_interrupted_download_goes_on_only_with_the_same_video(
+    api: httpx.AsyncClient, job_id: str, finish: Callable[..., str]
+) -> None:
+    finish(job_id, VIDEO)
+    etag = (await api.head(f"/video/{job_id}")).headers["etag"]
+    rest = {"Range": "bytes=1000-"}
+    same = await api.get(f"/video/{job_id}", headers=rest | {"If-Range": etag})
+    other = await api.get(f"/video/{job_id}", headers=rest | {"If-Range": '"another"'})
+    assert (same.status_code, same.content) == (206, VIDEO[1000:])
+    assert (other.status_code, other.content) == (200, VIDEO)
+
+
+def test_a_hundred_downloads_at_once_need_little_memory(server: Any, job_id: str, finish: Callable[..., str]) -> None:
+    finish(job_id, VIDEO * 50)
+    process = psutil.Process(server.process.pid)
+    most = 0
+
+    async def download(client: httpx.AsyncClient, begun: asyncio.Barrier) -> int:
+        nonlocal most
+        async with client.stream("GET", f"{server.url}/video/{job_id}") as answer:
+            pieces = answer.aiter_raw()
+            received = len(await anext(pieces))
+            await begun.wait()  # all of them are under way, and nobody reads: what the service holds now, it holds
+            most = max(most, process.memory_info().rss)
+            while received < MIB:
+                received += len(await anext(pieces))
+            most = max(most, process.memory_info().rss)
+        return answer.status_code
+
+    async def all_at_once() -> list[int]:
+        limits = httpx.Limits(max_connections=100)
+        begun = asyncio.Barrier(100)
+        async with httpx.AsyncClient(timeout=120, limits=limits) as client:
+            return await asyncio.gather(*(download(client, begun) for _ in range(100)))
+
+    assert asyncio.run(all_at_once()) == [200] * 100
+    assert most < 200 * MIB
 
 
 def test_a_large_video_passes_in_constant_memory(server: Any, job_id: str, finish: Callable[..., str]) -> None:
