@@ -1,6 +1,7 @@
 """Each lever does what it says on real pipeline classes, and the report says what took effect."""
 
 import copy
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -197,6 +198,7 @@ def test_who_refreshes_at_the_same_steps_resumes_to_the_bit(pipeline: Any, cache
 @pytest.mark.filterwarnings("ignore")  # torch's compiler warns of torch's own code
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler here: torch's inductor starts one")
+@pytest.mark.skipif("VIDEOJOB_TEST_COMPILE" not in os.environ, reason="minutes of CPU: set VIDEOJOB_TEST_COMPILE=1")
 def test_blocks_are_compiled_and_what_was_compiled_stays_in_its_folder(
     pipeline: Any, make_request: MakeRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
