@@ -120,6 +120,7 @@ def has_checkpoint(stored: S3Client) -> bool:
     return "Contents" in stored.list_objects_v2(Bucket="videos", Prefix=CHECKPOINT)
 
 
+@pytest.mark.timeout(900)  # four processes, each of which imports torch
 @pytest.mark.parametrize("family", [Family.COGVIDEOX_2B, Family.COGVIDEOX_5B, Family.COGVIDEOX_1_5])
 def test_pods_that_are_killed_end_with_the_video_of_an_undisturbed_one(
     start: Start,

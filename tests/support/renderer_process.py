@@ -41,7 +41,7 @@ class RendererProcess:
                 stderr=subprocess.STDOUT,
             )
 
-    def wait(self, seconds: float = 120) -> int:
+    def wait(self, seconds: float = 240) -> int:
         """Wait for the end and return the exit code."""
         try:
             return self._process.wait(seconds)
