@@ -149,6 +149,7 @@ def run_denoise_stage(
     def save() -> None:
         store.put(Checkpoint.take(state, generator, plan.beginning.seed, plan.fingerprint).encode)
 
+    is_whole = True
     try:
         while state.step < plan.steps:
             with interruption.deferred():
@@ -164,7 +165,8 @@ def run_denoise_stage(
                 if (store.is_due() and is_whole) or state.step == plan.steps:
                     save()
     except Interrupted:
-        if state.step > plan.beginning.step:
+        # With a cache, the checkpoint of the last refresh step stays the one to go on from.
+        if is_whole and state.step > plan.beginning.step:
             save()
         raise
     return state.latents
