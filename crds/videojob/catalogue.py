@@ -59,7 +59,7 @@ class CatalogueModel(Manifest):
 
     Attributes:
         family: decides how the weights are loaded and which frame counts are legal.
-        source: a folder (absolute path) or a hub repository (`owner/name`).
+        source: a folder (absolute path), a hub repository (`owner/name`) or `s3://BUCKET/PREFIX`.
         revision: commit or tag of the hub repository; None = its main branch.
         dtype: of the weights on a GPU; None = the family's.
         scheduler: `ddim` or `dpm`; None = the one that the weights come with.

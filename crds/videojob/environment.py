@@ -17,6 +17,8 @@ S3_BUCKET = "VIDEOJOB_S3_BUCKET"
 S3_PREFIX = "VIDEOJOB_S3_PREFIX"
 CHECKPOINT_SECONDS = "VIDEOJOB_CHECKPOINT_SECONDS"  # at least so long between two; absent = 10, 0 = each step
 
+MODEL_CACHE = "VIDEOJOB_MODEL_CACHE"  # a folder of staged models, set by a profile's env; absent = none
+
 CATALOGUE = "VIDEOJOB_CATALOGUE"  # path of catalogue.json
 PROFILES = "VIDEOJOB_PROFILES"  # path of profiles.json
 

@@ -60,7 +60,8 @@ class Reason(StrEnum):
     NON_FINITE_LATENTS = "NonFiniteLatents"  # the model produced NaN or infinity
     WEIGHTS_UNAVAILABLE = "WeightsUnavailable"  # model files are missing, damaged or cannot be downloaded
     STORAGE_UNAVAILABLE = "StorageUnavailable"  # S3 refused or did not answer
-    DISK_FULL = "DiskFull"  # no space left for the video on the node
+    DISK_FULL = "DiskFull"  # no space left for the video or the model on the node
+    DISK_UNWRITABLE = "DiskUnwritable"  # a folder that the renderer must write is read-only or not its own
     ARTIFACT_MISSING = "ArtifactMissing"  # the renderer ended well but recorded no video
 
     # Notified

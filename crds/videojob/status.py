@@ -125,7 +125,9 @@ class RendererReport(Manifest):
     image: Annotated[str, StringConstraints(max_length=512)] | None = None
     version: Word | None = None
     gpu: Annotated[str, StringConstraints(max_length=128)] | None = Field(None, description="Absent on a CPU.")
-    gpu_utilization: Percent | None = None
+    gpu_utilization: Percent | None = Field(None, description="Mean of the job's GPUs, when it was last told.")
+    gpu_memory_bytes: NonNegative | None = Field(None, description="In use on the job's GPUs, when it was last told.")
+    gpu_memory_total_bytes: NonNegative | None = Field(None, description="Of the job's GPUs.")
     model_revision: Annotated[str, StringConstraints(max_length=128)] | None = None
     torch: Word | None = None
     diffusers: Word | None = None

@@ -1,5 +1,7 @@
 """The renderer's last words: JSON in the container's termination message, which the operator reads from the Pod."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 MAX_BYTES = 4096
@@ -12,21 +14,24 @@ class TerminationMessage(BaseModel):
     Attributes:
         reason: a word of `videojob.reasons.Reason`; a plain string, so that an older operator reads a newer renderer.
         message: one sentence for the user, without the prompt.
+        artifacts: `status.artifacts` of a finished render whose status could not be written: the files are in S3, and
+            whoever reads this may record them instead of rendering again.
     """
 
     model_config = ConfigDict(frozen=True)
 
     reason: str
     message: str
+    artifacts: dict[str, Any] | None = None
 
     def encode(self) -> str:
         """Return the JSON text, its message cut so that the whole fits into `MAX_BYTES`."""
-        text = self.model_dump_json()
+        text = self.model_dump_json(exclude_none=True)
         excess = len(text.encode()) - MAX_BYTES
         if excess <= 0:
             return text
         kept = self.message.encode()[: -excess - len("…".encode())].decode(errors="ignore")
-        return TerminationMessage(reason=self.reason, message=kept + "…").model_dump_json()
+        return self.model_copy(update={"message": kept + "…"}).model_dump_json(exclude_none=True)
 
     @classmethod
     def decode(cls, text: str) -> "TerminationMessage | None":

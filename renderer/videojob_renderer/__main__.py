@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+from videojob import environment as variables
 from videojob.families import Family
 from videojob_renderer.interruption import Interruption
 
@@ -18,6 +19,8 @@ def main() -> None:
     if arguments.command == "make-tiny":
         _make_tiny(arguments.folder, arguments.family)
         return
+    if arguments.command == "fetch":
+        sys.exit(_fetch(arguments))
     interruption = Interruption()
     interruption.install()
     from videojob_renderer.attempt import run  # noqa: PLC0415 - after the signals are handled
@@ -33,7 +36,36 @@ def _parser() -> argparse.ArgumentParser:
     tiny = commands.add_parser("make-tiny", help="write a tiny model of random weights, for tests and demos")
     tiny.add_argument("folder", type=Path, metavar="DIR")
     tiny.add_argument("--family", choices=[str(family) for family in Family], default="2b")
+    _add_fetch(commands.add_parser("fetch", help="bring a model into a cache folder"))
     return parser
+
+
+def _add_fetch(fetch: argparse.ArgumentParser) -> None:
+    fetch.add_argument(
+        "model",
+        metavar="MODEL|SOURCE",
+        help="a name of the model catalogue, or a source: owner/name of the hub, s3://BUCKET/PREFIX or /FOLDER",
+    )
+    fetch.add_argument("--revision", help="branch, tag or commit of a hub repository (default: the catalogue's)")
+    fetch.add_argument(
+        "--cache",
+        metavar="DIR",
+        default=os.environ.get(variables.MODEL_CACHE),
+        help=f"the cache folder (default: ${variables.MODEL_CACHE})",
+    )
+    fetch.add_argument(
+        "--catalogue",
+        metavar="FILE",
+        default=os.environ.get(variables.CATALOGUE),
+        help=f"the model catalogue as JSON (default: ${variables.CATALOGUE})",
+    )
+    fetch.add_argument("--offline", action="store_true", help="ask nobody: fail unless the model is in the cache")
+
+
+def _fetch(arguments: argparse.Namespace) -> int:
+    from videojob_renderer.fetch import run  # noqa: PLC0415 - the hub's client
+
+    return run(arguments, os.environ)
 
 
 def _make_tiny(folder: Path, family: str) -> None:

@@ -14,14 +14,16 @@ from videojob.exits import ExitCode
 from videojob.phases import Stage
 from videojob.reasons import Reason
 from videojob.termination import TerminationMessage
-from videojob_renderer import logs
-from videojob_renderer.environment import Settings, read_settings, termination_log
+from videojob_renderer import last_words, logs
+from videojob_renderer.environment import Settings, read_settings
 from videojob_renderer.errors import Interrupted, StatusUnavailable
 from videojob_renderer.faults import classify
 from videojob_renderer.interruption import Interruption
 from videojob_renderer.kubernetes import StatusClient
 from videojob_renderer.report import Reporter
+from videojob_renderer.scratch import scratch_folder
 from videojob_renderer.status import StatusWriter
+from videojob_renderer.telemetry import with_gpu
 
 if TYPE_CHECKING:
     from videojob_renderer.checkpoint_store import CheckpointStore  # imports boto3
@@ -67,7 +69,9 @@ class _Attempt:
         try:
             settings = read_settings(self._environ)
             logs.configure(settings)
-            self._reporter = Reporter(settings, StatusWriter(StatusClient(settings).patch))
+            client = StatusClient(settings)
+            # The GPU is looked at in the writer's thread, as often as the status is written.
+            self._reporter = Reporter(settings, StatusWriter(lambda status: client.patch(with_gpu(status))))
             self._render(settings, self._reporter)
             self._interruption.ignore()
         except Exception as error:  # noqa: BLE001 - whatever it is, it must be told
@@ -93,6 +97,9 @@ class _Attempt:
 
         storage = ObjectStorage()  # before torch, whose import takes seconds: a wrong setting is told
         uploader = Uploader(Destination.of(settings), storage)
+        uploader.check()
+        with scratch_folder():
+            pass  # likewise
         self._store = CheckpointStore(settings, storage)
         Prefetch(
             Path(settings.request.source), ("transformer", "vae")
@@ -141,8 +148,6 @@ class _Attempt:
     def _end(self, reason: Reason, message: str, code: ExitCode) -> ExitCode:
         """Leave the last words where the kubelet finds them."""
         _log.info("ending", extra={"reason": reason, "cause": message, "exit_code": int(code)})
-        try:
-            termination_log(self._environ).write_text(TerminationMessage(reason=reason, message=message).encode())
-        except OSError as error:
-            _log.warning("the termination message was not written: %s", error)
+        artifacts = self._reporter.artifacts if self._reporter else None
+        last_words.leave(self._environ, TerminationMessage(reason=reason, message=message, artifacts=artifacts))
         return code

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from videojob import environment as variables
 from videojob.errors import violations
-from videojob.families import FAMILY_DEFAULTS, SIZE_MULTIPLE
+from videojob.families import FAMILY_DEFAULTS, MAX_AREA, SIZE_MULTIPLE
 from videojob.resolve import ResolvedRequest
 from videojob.speed import SpeedOptions
 from videojob_renderer.errors import InvalidEnvironment, InvalidRequest
@@ -138,6 +138,7 @@ def _check(request: ResolvedRequest) -> None:
         f"numFrames must be {frames}": frames.allows(request.num_frames),
         f"width must be a multiple of {SIZE_MULTIPLE}": _is_side(request.width),
         f"height must be a multiple of {SIZE_MULTIPLE}": _is_side(request.height),
+        f"width times height must be at most {MAX_AREA}": request.width * request.height <= MAX_AREA,
         "fps must be at least 1": request.fps >= 1,
         "steps must be at least 1": request.steps >= 1,
         "guidanceScale must be at least 0": request.guidance_scale >= 0,

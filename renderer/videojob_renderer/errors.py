@@ -8,8 +8,10 @@ RendererError
 ├── OutOfMemory          the GPU, or the allocator of the CPU, had no memory left
 ├── GpuFault             any other fault of CUDA or the GPU
 ├── EncoderFailed        ffmpeg gave up
-├── DiskFull             no space left for the video
+├── DiskFull             no space left for the video or the model
+├── DiskUnwritable       a folder that must be written cannot be
 ├── StorageUnavailable   S3 refused or did not answer
+│   └── StorageForbidden the keys are good, but not for this
 ├── StatusUnavailable    the API server refused or did not answer
 └── Unexpected           none of these
 Interrupted              asked to stop (a BaseException: no library may catch it on its way up)
@@ -82,15 +84,25 @@ class EncoderFailed(RendererError):
 
 
 class DiskFull(RendererError):
-    """There is no space left for the video on this node."""
+    """There is no space left for the video, or for a model, on this node."""
 
     reason = Reason.DISK_FULL
+
+
+class DiskUnwritable(RendererError):
+    """A folder that must be written is read-only, not there, or somebody else's."""
+
+    reason = Reason.DISK_UNWRITABLE
 
 
 class StorageUnavailable(RendererError):
     """S3 refused the upload, or did not answer for as long as we were willing to wait."""
 
     reason = Reason.STORAGE_UNAVAILABLE
+
+
+class StorageForbidden(StorageUnavailable):
+    """S3 knows the keys, and they may not do this."""
 
 
 class StatusUnavailable(RendererError):

@@ -8,7 +8,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 from videojob_renderer.environment import Settings
 
@@ -66,13 +66,18 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
     return tuple(sorted((text for text in texts if len(text) >= _SHORTEST_SECRET), key=len, reverse=True))
 
 
-def configure(settings: Settings | None = None) -> None:
-    """Send all logging, and Python's warnings, to stdout; before the settings are known, without the job's name."""
+def configure(settings: Settings | None = None, stream: TextIO | None = None) -> None:
+    """Send all logging, and Python's warnings, to stdout; before the settings are known, without the job's name.
+
+    Args:
+        settings: of the job.
+        stream: instead of stdout.
+    """
     formatter = JsonFormatter({})
     if settings is not None:
         fields = {"job": settings.name, "namespace": settings.namespace, "uid": settings.uid, "pod": settings.pod_name}
         formatter = JsonFormatter(fields, secrets_of(settings))
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(formatter)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)

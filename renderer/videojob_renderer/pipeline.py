@@ -22,8 +22,9 @@ from videojob.resolve import ResolvedRequest
 from videojob_renderer import telemetry
 from videojob_renderer.adapters import fuse_adapters, locate_adapters
 from videojob_renderer.cores import available_cores
+from videojob_renderer.driver import why_cuda_fails
 from videojob_renderer.errors import GpuFault, InvalidRequest, WeightsUnavailable
-from videojob_renderer.hub import download
+from videojob_renderer.models.locate import locate
 from videojob_renderer.stock import StockPipeline
 from videojob_renderer.weights import first_fault, first_missing_tensor, has_vocabulary
 
@@ -39,7 +40,7 @@ class LoadedPipeline:
 
     Attributes:
         weights: the model's folder, and the files of its adapters.
-        revision: the commit of the hub repository; None for a folder.
+        revision: the commit of the hub repository, or the version in the bucket; None for a folder.
     """
 
     pipeline: StockPipeline
@@ -64,8 +65,8 @@ def load(request: ResolvedRequest, needs_text_encoder: NeedsTextEncoder = lambda
     _quieten()
     device = choose_device()
     dtype: torch.dtype = torch.float32 if device.type == "cpu" else getattr(torch, request.dtype)
-    is_folder = Path(request.source).is_absolute()
-    folder = Path(request.source) if is_folder else download(request.source, request.revision)
+    model = locate(request.source, request.revision)
+    folder = model.folder
     if not folder.is_dir():
         raise WeightsUnavailable(f"the model folder {folder} does not exist on this node")
     files = locate_adapters(request.adapters or {})  # before gigabytes are loaded
@@ -76,9 +77,7 @@ def load(request: ResolvedRequest, needs_text_encoder: NeedsTextEncoder = lambda
     _choose_scheduler(pipeline, request.scheduler)
     if request.adapters:
         fuse_adapters(pipeline, request.adapters, files)
-    return LoadedPipeline(
-        pipeline, device, dtype, (folder, *files.values()), revision=None if is_folder else folder.name
-    )
+    return LoadedPipeline(pipeline, device, dtype, (folder, *files.values()), revision=model.revision)
 
 
 def choose_device() -> torch.device:
@@ -90,7 +89,12 @@ def choose_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     if telemetry.gpu_is_present():
-        raise GpuFault("the node has a GPU, but CUDA cannot use it: is the NVIDIA driver too old for this image?")
+        raise GpuFault(why_cuda_fails(telemetry.driver(), torch.version.cuda))
+    if given := telemetry.gpu_that_was_given():
+        raise GpuFault(
+            f"the pod was given a GPU ({given}), but its container has none: make NVIDIA's container runtime the default "
+            "of the node"
+        )
     torch.set_num_threads(available_cores())
     return torch.device("cpu")
 

@@ -1,8 +1,5 @@
 """One render from beginning to end, stage by stage. This is the first module that imports torch."""
 
-import tempfile
-from pathlib import Path
-
 import diffusers
 import torch
 
@@ -21,6 +18,7 @@ from videojob_renderer.pipeline import load
 from videojob_renderer.provenance import provenance
 from videojob_renderer.publish import publish
 from videojob_renderer.report import Reporter
+from videojob_renderer.scratch import scratch_folder
 from videojob_renderer.speed.accelerate import accelerate
 from videojob_renderer.storage import ObjectStorage
 from videojob_renderer.upload import Uploader
@@ -85,10 +83,10 @@ def render(
     )
     latents = latents[:, padding_latent_frames(loaded.pipeline, request.num_frames) :]
     accelerated.ladder.release_transformer()
-    with tempfile.TemporaryDirectory(prefix="videojob-") as folder:
+    with scratch_folder() as folder:
         reporter.enter(Stage.DECODING)
         comment = provenance(request, beginning.seed, reporter.account())
-        with output_files(Path(folder), request, comment) as files:
+        with output_files(folder, request, comment) as files:
             chunks = count_chunks(loaded.pipeline, latents)
             for done, frames in enumerate(decode(loaded.pipeline, latents, accelerated.ladder.may_tile), start=1):
                 files.write(frames)

@@ -1,8 +1,9 @@
-"""What a render tells about itself while it runs: stages, steps, seconds, the GPU; handed to the status writer.
+"""What a render tells about itself while it runs: stages, steps, seconds; handed to the status writer.
 
 Fields that have no value go out as null, because a merge patch would keep those of an earlier attempt.
 """
 
+import logging
 import time
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -15,6 +16,8 @@ from videojob_renderer import telemetry
 from videojob_renderer.environment import Settings
 from videojob_renderer.progress import ProgressMeter
 from videojob_renderer.status import Status, StatusWriter
+
+_log = logging.getLogger(__name__)
 
 _SECONDS_OF = {
     Stage.LOADING: "load",
@@ -54,7 +57,9 @@ class Reporter:
 
     def enter(self, stage: Stage, *, done: int = 0, total: int = 1) -> None:
         """Begin a stage, of which an earlier pod has `done` parts of `total` done."""
-        self._end_stage()
+        if stage is not self.stage:
+            self._end_stage()
+            _log.info("stage ended", extra={"stage": self.stage, "seconds": self._seconds[_SECONDS_OF[self.stage]]})
         self.stage = stage
         progress = self._meter.enter(stage, done, total, seconds=time.monotonic(), now=datetime.now(UTC))
         self._writer.put({"progress": _whole(progress), **self._renderer()}, urgent=True)
@@ -88,6 +93,11 @@ class Reporter:
         """Whether the render came to its end, and only the record of its result may be missing."""
         return self._result is not None
 
+    @property
+    def artifacts(self) -> Status | None:
+        """The files of a render that came to its end."""
+        return self._result["artifacts"] if self._result else None
+
     def abandon(self, patience_seconds: float) -> None:
         """Write what still waits, as far as the render came.
 
@@ -101,6 +111,8 @@ class Reporter:
     def account(self) -> RendererReport:
         """Return with what is rendered, and the seconds of all stages so far."""
         self._end_stage()
+        if gpu := telemetry.sample():
+            self.describe(gpu=gpu.name, gpu_memory_total_bytes=gpu.memory_total_bytes)
         return self._report
 
     @property
@@ -116,8 +128,6 @@ class Reporter:
         self.describe(seconds=StageSeconds(**self._seconds))
 
     def _renderer(self) -> Status:
-        if gpu := telemetry.sample():
-            self.describe(gpu=gpu.name, gpu_utilization=gpu.utilization)
         return {"renderer": _whole(self._report)}
 
 

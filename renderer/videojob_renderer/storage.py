@@ -1,4 +1,4 @@
-"""The renderer's one door to S3: objects are put, read and deleted whole, by bucket and key.
+"""The renderer's one door to S3: objects are put, read, listed and deleted by bucket and key.
 
 A refusal is told apart from a storage that is away: only the second is worth another try, and how long to try is the
 caller's business. boto3 reads endpoint, keys and region from its own environment variables.
@@ -7,19 +7,31 @@ caller's business. boto3 reads endpoint, keys and region from its own environmen
 import base64
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 from botocore.exceptions import ConnectionError as NoConnection
 
-from videojob_renderer.errors import StorageUnavailable
+from videojob_renderer.errors import StorageForbidden, StorageUnavailable
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
+_HINTS = {
+    "InvalidAccessKeyId": "the access key of storage is not known there",
+    "SignatureDoesNotMatch": "the secret key of storage is not the one of its access key",
+    "AccessDenied": "the policy of the bucket or of the keys does not allow it",
+    "NoSuchBucket": "is storage.bucket spelled right?",
+    "ExpiredToken": "the credentials of the pod have run out",
+    "RequestTimeTooSkewed": "the clock of the node is wrong",
+}
+"""Code of a refusal -> what to look at; `storage` is the chart's value."""
+
+_CHUNK_BYTES = 4 * 2**20
 _CONFIG = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 2})
 
 
@@ -37,6 +49,19 @@ class ObjectTooLarge(Exception):
     def __init__(self, size_bytes: int) -> None:
         super().__init__(f"the object has {size_bytes} bytes")
         self.bytes = size_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object of a listing.
+
+    Attributes:
+        etag: changes with the content; the md5 of an object that was put in one piece.
+    """
+
+    key: str
+    bytes: int
+    etag: str
 
 
 class ObjectStorage:
@@ -75,6 +100,27 @@ class ObjectStorage:
         except _Absent:
             return None
 
+    def list(self, bucket: str, prefix: str) -> Iterator[StoredObject]:
+        """Yield the objects whose keys begin with a prefix."""
+        with _told(bucket, prefix):
+            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+                for entry in page.get("Contents", []):
+                    yield StoredObject(entry["Key"], entry["Size"], entry["ETag"].strip('"'))
+
+    def read(self, bucket: str, key: str, offset: int) -> Iterator[bytes]:
+        """Yield the content of a large object from an offset on.
+
+        Raises:
+            StorageUnavailable: there is no such object, among other refusals.
+        """
+        try:
+            with _told(bucket, key):
+                answer = self._s3.get_object(Bucket=bucket, Key=key, Range=f"bytes={offset}-")
+                with closing(answer["Body"]) as body:
+                    yield from body.iter_chunks(_CHUNK_BYTES)
+        except _Absent:
+            raise StorageUnavailable(f"there is no s3://{bucket}/{key}") from None
+
     def delete(self, bucket: str, key: str) -> None:
         """Delete an object; one that is not there is no error."""
         with _told(bucket, key):
@@ -94,9 +140,9 @@ def _told(bucket: str, key: str) -> Iterator[None]:
         if _status(error) == 404 and error.operation_name == "GetObject" and not _is_bucket_missing(error):
             raise _Absent from None
         if _is_refusal(error):
-            raise StorageUnavailable(f"S3 refused s3://{bucket}/{key}: {error}") from error
+            raise _refusal(error, f"s3://{bucket}/{key}") from error
         raise StorageAway(str(error)) from error
-    except (HTTPClientError, NoConnection) as error:
+    except (HTTPClientError, IncompleteReadError, NoConnection) as error:
         raise StorageAway(str(error)) from error
     except BotoCoreError as error:  # no keys, above all
         raise StorageUnavailable(f"S3 cannot be used: {error}") from error
@@ -107,7 +153,18 @@ def _status(error: ClientError) -> int:
 
 
 def _is_bucket_missing(error: ClientError) -> bool:
-    return error.response.get("Error", {}).get("Code") == "NoSuchBucket"
+    return _code(error) == "NoSuchBucket"
+
+
+def _code(error: ClientError) -> str:
+    return error.response.get("Error", {}).get("Code", "")
+
+
+def _refusal(error: ClientError, uri: str) -> StorageUnavailable:
+    """Say what S3 refused, in its own words, and what an administrator can do about it."""
+    kind = StorageForbidden if _code(error) in {"AccessDenied", "403"} else StorageUnavailable
+    hint = _HINTS.get(_code(error))
+    return kind(f"S3 refused {uri}: {error}" + (f" - {hint}" if hint else ""))
 
 
 def _is_refusal(error: ClientError) -> bool:

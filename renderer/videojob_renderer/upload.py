@@ -6,6 +6,7 @@ GPU.
 
 import hashlib
 import logging
+import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,16 @@ from pathlib import Path
 from videojob.names import artifact_key
 from videojob.status import Artifact
 from videojob_renderer.environment import Settings
-from videojob_renderer.errors import StorageUnavailable
-from videojob_renderer.storage import ObjectStorage, StorageAway
+from videojob_renderer.errors import StorageForbidden, StorageUnavailable
+from videojob_renderer.storage import ObjectStorage, ObjectTooLarge, StorageAway
 
 _log = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 120.0
-_LONGEST_PAUSE_SECONDS = 15.0
+PATIENCE_SECONDS = 900.0
+"""How long a finished render asks a storage that is away: as long as it asks the API server."""
+
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +71,33 @@ class Uploader:
         body = file.read_bytes()  # a few MB
         key = self._destination.key(file.name)
         deadline = time.monotonic() + self._patience_seconds
-        pause_seconds = 0.5
+        longest_seconds = _FIRST_PAUSE_SECONDS
         while error := self._put(key, body, content_type):
+            # At random: many renderers are cut off at the same moment, and must not come back at the same moment.
+            pause_seconds = longest_seconds * random.uniform(0.5, 1)
             if time.monotonic() + pause_seconds > deadline:
                 raise StorageUnavailable(f"S3 did not take {file.name} in {self._patience_seconds:.0f} s: {error}")
             _log.warning("S3 is away, trying on", extra={"error": str(error)})
             time.sleep(pause_seconds)
-            pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
+            longest_seconds = min(2 * longest_seconds, _LONGEST_PAUSE_SECONDS)
         uri = f"s3://{self._destination.bucket}/{key}"
         return Artifact(uri=uri, bytes=len(body), sha256=hashlib.sha256(body).hexdigest(), content_type=content_type)
+
+    def check(self) -> None:
+        """Ask S3 for an object that is not there yet: wrong keys or a wrong bucket are told before a GPU is used.
+
+        A storage that is away may be back when the video is there, and keys that may only write are good enough.
+
+        Raises:
+            StorageUnavailable: S3 refused.
+        """
+        key = self._destination.key("manifest.json")
+        try:
+            self._storage.get(self._destination.bucket, key, max_bytes=1)
+        except StorageForbidden:
+            _log.info("the keys of S3 may not read")
+        except (ObjectTooLarge, StorageAway) as error:
+            _log.warning("S3 cannot be checked: %s", error)
 
     def _put(self, key: str, body: bytes, content_type: str) -> StorageAway | None:
         """Put once; return the error if another try may help."""

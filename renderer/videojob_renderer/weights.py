@@ -5,6 +5,7 @@ random numbers.
 """
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -73,6 +74,8 @@ def _missing_shard(folder: Path) -> str | None:
 
 def _damaged_file(folder: Path) -> str | None:
     for file in sorted(folder.glob("*.safetensors")):
+        if not os.access(file, os.R_OK):
+            return f"{file} cannot be read by user {os.getuid()}: save_pretrained writes mode 0600; chmod a+r it"
         try:
             with safe_open(file, framework="np"):
                 pass  # opening checks the header against the file's length

@@ -1,5 +1,6 @@
 """Requests, tiny pipelines, an API server that records, and a real S3 server: all that a renderer meets."""
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,3 +97,11 @@ def stored(storage: Storage) -> Iterator[S3Client]:
     )
     yield client
     client.close()
+
+
+@pytest.fixture
+def free_port() -> Iterator[int]:
+    """A port of loopback that is ours and refuses connections."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]

@@ -2,9 +2,8 @@
 
 import base64
 import hashlib
-import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -55,6 +54,14 @@ class UnsteadyStorage:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
+            def do_GET(self) -> None:
+                if code := storage._failures.pop(0):
+                    body = b"<Error><Code>AccessDenied</Code><Message>told by the test</Message></Error>"
+                    self.send_response(code)
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
+
             def log_message(self, *_: Any) -> None:
                 pass
 
@@ -82,14 +89,6 @@ def video(tmp_path: Path) -> Path:
     file = tmp_path / "video.mp4"
     file.write_bytes(b"frames" * 1000)
     return file
-
-
-@pytest.fixture
-def free_port() -> Iterator[int]:
-    """A port of loopback that is ours and refuses connections."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
 
 
 def test_a_file_arrives_whole_under_the_key_of_its_attempt(
@@ -170,3 +169,20 @@ def test_a_bucket_that_is_not_there_is_a_refusal(variables: SetVariables, storag
     variables(storage.environment())
     with pytest.raises(StorageUnavailable, match=r"S3 refused s3://no-such-bucket/notes/one: .*NoSuchBucket"):
         ObjectStorage().get("no-such-bucket", "notes/one", max_bytes=3)
+
+
+def test_a_wrong_key_is_told_before_there_is_anything_to_upload(variables: SetVariables, storage: Storage) -> None:
+    variables(storage.environment())
+    Uploader(DESTINATION, ObjectStorage()).check()
+    variables(storage.environment() | {"AWS_ACCESS_KEY_ID": "nobody"})
+    with pytest.raises(StorageUnavailable, match=r"InvalidAccessKeyId.* the access key of storage is not known there"):
+        Uploader(DESTINATION, ObjectStorage()).check()
+
+
+@pytest.mark.parametrize("code", [403, 503, 0])
+def test_a_storage_that_may_take_the_video_later_passes_the_check(
+    variables: SetVariables, storage: Storage, code: int
+) -> None:
+    with UnsteadyStorage([code] * 4) as unsteady:
+        variables(storage.environment() | {"AWS_ENDPOINT_URL_S3": unsteady.endpoint})
+        Uploader(DESTINATION, ObjectStorage()).check()

@@ -21,6 +21,7 @@ class RecordingApi:
     Attributes:
         requests: path, headers and body of every patch, in order, refused ones included.
         answers: status codes of the next answers; afterwards 200. 0 breaks the connection.
+        refuses_results: whether a status with artifacts is refused for good.
         message: what a refusal says.
         uid: of the VideoJob in the answers.
     """
@@ -28,6 +29,7 @@ class RecordingApi:
     def __init__(self, folder: Path) -> None:
         self.requests: list[dict[str, Any]] = []
         self.answers: list[int] = []
+        self.refuses_results = False
         self.message = "told by the test"
         self.uid = UID
         self.token_dir = folder / "token"
@@ -76,6 +78,8 @@ class RecordingApi:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 api.requests.append({"path": self.path, "headers": dict(self.headers), "body": body})
                 code = api.answers.pop(0) if api.answers else 200
+                if api.refuses_results and "artifacts" in body["status"]:
+                    code = 422
                 if code == 0:
                     self.close_connection = True
                     return

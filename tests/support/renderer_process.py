@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ class RendererProcess:
     Args:
         folder: for its files; must exist.
         environ: variables over the plain ones.
+        wrapper: a command that runs the renderer in its own place.
     """
 
-    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environ: Mapping[str, str], wrapper: Sequence[str] = ()) -> None:
         self.termination_log = folder / "termination.log"
         self.output = folder / "output.log"
         self.scratch = folder / "tmp"
@@ -35,13 +36,13 @@ class RendererProcess:
         }
         with self.output.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "videojob_renderer"],
+                [*wrapper, sys.executable, "-m", "videojob_renderer"],
                 env=plain | files | dict(environ),
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
 
-    def wait(self, seconds: float = 240) -> int:
+    def wait(self, seconds: float = 280) -> int:
         """Wait for the end and return the exit code."""
         try:
             return self._process.wait(seconds)
@@ -49,6 +50,11 @@ class RendererProcess:
             self._process.kill()
             self._process.wait()
             raise AssertionError(f"the renderer did not end within {seconds} s:\n{self.text}") from None
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
 
     def terminate(self) -> None:
         """Send SIGTERM."""
@@ -58,7 +64,7 @@ class RendererProcess:
         """Send SIGKILL, as a node that is lost or the kernel's out-of-memory killer would."""
         self._process.kill()
 
-    def wait_until(self, condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+    def wait_until(self, condition: Callable[[], object], what: str, seconds: float = 240) -> None:
         """Wait until a condition holds while the renderer runs."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -79,9 +85,9 @@ class RendererProcess:
         return [json.loads(line) for line in self.text.splitlines()]
 
     @property
-    def last_words(self) -> dict[str, str]:
+    def last_words(self) -> dict[str, Any]:
         """Its termination message."""
-        words: dict[str, str] = json.loads(self.termination_log.read_text())
+        words: dict[str, Any] = json.loads(self.termination_log.read_text())
         return words
 
 
