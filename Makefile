@@ -76,6 +76,10 @@ browser: ## Install the browser that the tests of the page drive (Debian, as roo
 bench-api-live: setup ## Measure the memory of the API with 10,000 jobs and 1,000 listeners (some minutes)
 	@$(PYTHON_BIN) bench/api/live.py
 
+.PHONY: bench-renderer
+bench-renderer: setup ## Measure the renderer on the CPU with tiny weights and write bench/results/renderer.json (about 3 minutes)
+	@$(PYTHON_BIN) bench/renderer
+
 .PHONY: check
 check: setup ## Check format, lint, types, import contracts and generated files
 	@.venv/bin/ruff format --check .
