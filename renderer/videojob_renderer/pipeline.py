@@ -93,7 +93,7 @@ def choose_device() -> torch.device:
     if given := telemetry.gpu_that_was_given():
         raise GpuFault(
             f"the pod was given a GPU ({given}), but its container has none: make NVIDIA's container runtime the default "
-            "of the node"
+            "of the node, or name it in the profile (runtimeClassName)"
         )
     torch.set_num_threads(available_cores())
     return torch.device("cpu")
