@@ -80,20 +80,23 @@ async def _create_under_free_name(services: Services, order: Order) -> Manifest:
 
 
 async def _create_or_find(services: Services, order: Order, repeated: Repeatable, number: int) -> tuple[Manifest, bool]:
-    """Return the VideoJob, and whether it is new."""
+    """Return the VideoJob, and whether it is new.
+
+    It looks before it creates: a quota is charged for a create whose name is taken, and not paid back for minutes.
+    """
     digest = {REQUEST_DIGEST_ANNOTATION: repeated.digest}
-    refusal: ApiError | None = None
     for _ in range(_NAME_TRIES):
-        try:
-            return await _create(services, order, repeated.name, number, digest), True
-        except (NameTaken, QuotaExceeded, JobRejected) as error:  # quotas and policies are asked before names
-            refusal = error
         with contextlib.suppress(UnknownJob):
             return await _find(services, order, repeated, number), False
-        if not isinstance(refusal, NameTaken):
-            break  # a taken name that is not there was deleted between the two calls: it is free now
-    assert refusal is not None  # noqa: S101 - the loop was entered
-    raise refusal
+        try:
+            return await _create(services, order, repeated.name, number, digest), True
+        except NameTaken:  # an equal request was faster
+            continue
+        except (QuotaExceeded, JobRejected):  # these are asked before names: an equal request may have been faster
+            with contextlib.suppress(UnknownJob):
+                return await _find(services, order, repeated, number), False
+            raise
+    raise NameTaken("the job of this Idempotency-Key comes and goes")
 
 
 async def _find(services: Services, order: Order, repeated: Repeatable, number: int) -> Manifest:
