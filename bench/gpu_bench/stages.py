@@ -27,7 +27,9 @@ def decode_stages(bench: Bench, latents: torch.Tensor) -> dict[str, Any]:
         path = Path(folder, "video.mp4")
         synchronize(bench.device)
         begun = time.perf_counter()
-        with Mp4Writer(path, width=bench.shape.width, height=bench.shape.height, fps=bench.shape.fps) as writer:
+        with Mp4Writer(
+            path, width=bench.shape.width, height=bench.shape.height, fps=bench.shape.fps, comment=""
+        ) as writer:
             for frames in decode(bench.pipeline, whole):
                 writer.write(frames)
             decoded = time.perf_counter()
