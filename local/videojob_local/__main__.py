@@ -10,13 +10,14 @@ from videojob_local.binaries import ensure_binaries
 from videojob_local.errors import LocalError
 from videojob_local.images.command import images
 from videojob_local.interruptions import interruptions
+from videojob_local.tiny_models import ensure_tiny_models
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line; PORT and MODEL of the environment are the defaults of their options."""
     cli = argparse.ArgumentParser(prog="videojob-local", description="videojob on one machine.")
     subcommands = cli.add_subparsers(dest="command", required=True)
-    subcommands.add_parser("build", help="build the control plane, once a machine")
+    subcommands.add_parser("build", help="build the control plane and the tiny models, once a machine")
     for name, text in (("up", "start the stack and keep it running"), ("demo", "run the main job end to end")):
         command = subcommands.add_parser(name, help=text)
         command.add_argument("--port", type=int, default=_port(), help="port of the REST API")
@@ -44,6 +45,7 @@ def run(options: argparse.Namespace) -> None:
     match options.command:
         case "build":
             ensure_binaries()
+            ensure_tiny_models()
         case "up":
             commands.up(options.port, options.model)
         case "demo":

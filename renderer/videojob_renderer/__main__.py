@@ -12,6 +12,8 @@ from videojob import environment as variables
 from videojob.families import Family
 from videojob_renderer.interruption import Interruption
 
+ALL = "all"
+
 
 def main() -> None:
     """Run the command and end the process."""
@@ -35,7 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     tiny = commands.add_parser("make-tiny", help="write a tiny model of random weights, for tests and demos")
     tiny.add_argument("folder", type=Path, metavar="DIR")
-    tiny.add_argument("--family", choices=[str(family) for family in Family], default="2b")
+    tiny.add_argument(
+        "--family", choices=[*map(str, Family), ALL], default="2b", help="all: each in a folder of its own below DIR"
+    )
     _add_fetch(commands.add_parser("fetch", help="bring a model into a cache folder"))
     return parser
 
@@ -72,7 +76,11 @@ def _make_tiny(folder: Path, family: str) -> None:
     from videojob_renderer.tiny import make_tiny  # noqa: PLC0415 - imports torch
 
     try:
-        make_tiny(folder, Family(family))
+        if family == ALL:
+            for each in Family:
+                make_tiny(folder / each, each)
+        else:
+            make_tiny(folder, Family(family))
     except OSError as error:
         sys.exit(f"videojob-renderer: cannot write the model to {folder}: {error.strerror or error}")
 

@@ -15,7 +15,7 @@ from videojob_local.paths import REPOSITORY
 
 PARTS = ("operator", "api", "renderer")
 
-BUDGET_BYTES = {"operator": 340 * 10**6, "api": 480 * 10**6, "renderer": 8_500 * 10**6}
+BUDGET_BYTES = {"operator": 340 * 10**6, "api": 480 * 10**6, "renderer": 6_500 * 10**6}
 """What an image may weigh, uncompressed. The base is 200 MB of each; torch with CUDA is 5 GB of the renderer."""
 
 
