@@ -60,8 +60,9 @@ class CogVideoXAttention:
         if attn.norm_k is not None:
             key = attn.norm_k(key)
         if image_rotary_emb is not None:
-            query[:, :, text_tokens:] = apply_rotary_emb(query[:, :, text_tokens:], image_rotary_emb)
-            key[:, :, text_tokens:] = apply_rotary_emb(key[:, :, text_tokens:], image_rotary_emb)
+            rotate: Any = apply_rotary_emb  # its own annotation forgets the second tensor
+            query[:, :, text_tokens:] = rotate(query[:, :, text_tokens:], image_rotary_emb)
+            key[:, :, text_tokens:] = rotate(key[:, :, text_tokens:], image_rotary_emb)
         with sdpa_kernel(self._backend):
             attended = F.scaled_dot_product_attention(query, key, value)
         joined = attn.to_out[1](attn.to_out[0](attended.transpose(1, 2).flatten(2)))

@@ -56,7 +56,7 @@ class Float8Linear(nn.Module):
         ).to(x.dtype)
         if self.bias is not None:
             product = product + self.bias
-        return product.unflatten(0, x.shape[:-1])
+        return product.reshape(*x.shape[:-1], -1)
 
 
 def is_possible(device: torch.device) -> bool:

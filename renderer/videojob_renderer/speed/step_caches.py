@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from diffusers import FirstBlockCacheConfig, PyramidAttentionBroadcastConfig
-from diffusers.hooks import TaylorSeerCacheConfig
+from diffusers.hooks.taylorseer_cache import TaylorSeerCacheConfig
 
 from videojob.speed_choices import StepCache
 
@@ -42,7 +42,7 @@ def use_cache(
         return cache
     if cache is StepCache.FIRST_BLOCK:
         threshold = threshold or DEFAULT_THRESHOLD
-        transformer.enable_cache(FirstBlockCacheConfig(threshold=threshold))
+        transformer.enable_cache(FirstBlockCacheConfig(threshold=threshold))  # type: ignore[no-untyped-call]
         return f"{cache} {threshold:g}"
     interval = interval or DEFAULT_INTERVAL
     transformer.enable_cache(_CONFIGURATIONS[cache](transformer, interval))
@@ -61,7 +61,7 @@ def is_refresh_step(step: int) -> bool:
 
 
 def _pyramid_attention(transformer: Any, interval: int) -> Any:
-    return PyramidAttentionBroadcastConfig(
+    return PyramidAttentionBroadcastConfig(  # type: ignore[no-untyped-call]
         spatial_attention_block_skip_range=interval,
         spatial_attention_timestep_skip_range=(100, 850),
         current_timestep_callback=_clock(transformer),
