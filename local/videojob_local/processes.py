@@ -91,7 +91,11 @@ class Processes:
 
     def all(self) -> list[Part]:
         """Return every recorded process, dead or alive."""
-        return [Part(**json.loads(path.read_text())) for path in sorted(self._records.glob("*.json"))]
+        parts = []
+        for path in sorted(self._records.glob("*.json")):
+            with contextlib.suppress(FileNotFoundError):  # ended meanwhile by another thread
+                parts.append(Part(**json.loads(path.read_text())))
+        return parts
 
     def check(self, part: Part) -> None:
         """Raise PartFailed, with the end of the log, if waiting for the process is pointless."""

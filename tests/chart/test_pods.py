@@ -51,10 +51,11 @@ def test_the_api_drains_before_it_ends(default: Rendered) -> None:
     assert 0 < drain_seconds < spec["terminationGracePeriodSeconds"]
 
 
-def test_one_operator_has_ended_before_the_next_starts(default: Rendered) -> None:
+def test_a_second_operator_stands_by_and_a_lease_says_which_one_works(default: Rendered) -> None:
     spec = default.one("Deployment", "videojob-operator")["spec"]
-    assert spec["replicas"] == 1
-    assert spec["strategy"] == {"type": "Recreate"}
+    assert spec["replicas"] == 2
+    assert spec["strategy"]["type"] == "RollingUpdate"
+    assert default.environment("videojob-operator")["VIDEOJOB_LEASE"]
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)

@@ -16,8 +16,6 @@ from videojob_local.tiny_models import ensure_tiny_models
 pytestmark = [pytest.mark.cluster, pytest.mark.torch, pytest.mark.timeout(1200)]
 
 PREVIOUS = ROOT / "tests/data/chart/videojob-0.1.0.tgz"
-NEW_VALUES = {"tests"}
-"""Values of the local stack that the previous chart does not know."""
 
 
 @pytest.fixture
@@ -30,10 +28,10 @@ def previous(cluster: Cluster) -> Iterator[Cluster]:
         tiny_models=ensure_tiny_models(),
         default_model=chart.tiny_name("2b"),
     )
-    known = {key: value for key, value in values.items() if key not in NEW_VALUES}
+    del values["tests"], values["operator"]["readNodes"]  # the previous chart does not know them
     where = [f"--namespace={cluster.namespace}", "--set=crds.enabled=false", "--wait", "--timeout=120s"]
     command = ["install", chart.RELEASE, str(PREVIOUS), "--values=-", *where]
-    chart.run_helm(cluster.stack.binaries, cluster.stack.kubeconfig, command, json.dumps(known))
+    chart.run_helm(cluster.stack.binaries, cluster.stack.kubeconfig, command, json.dumps(values))
     yield cluster
     cluster.close()
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.torch
             RuntimeError("DefaultCPUAllocator: can't: you tried to allocate 4294967296 bytes."),
             "OutOfMemory",
             1,
-            "4.0 G",
+            "4.00 GiB",
         ),
         (MemoryError(), "OutOfMemory", 1, "stage Decoding"),
         (RuntimeError("CUDA error: an illegal memory access\nmore"), "GpuFault", 70, "an illegal memory access"),

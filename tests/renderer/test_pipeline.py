@@ -153,7 +153,10 @@ def refusing_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
         ("studio/absent", "the hub has no repository studio/absent"),
         ("studio/unrevised", "studio/unrevised has no revision v2"),
         ("studio/broken", "studio/broken at revision v2 cannot be downloaded: the hub answered 500"),
-        ("s3://videos/model", "s3://videos/model is neither an absolute path nor a hub repository"),
+        (
+            "s3://videos/model",
+            "s3://videos/model is neither an absolute path, nor an s3:// prefix, nor a hub repository",
+        ),
     ],
 )
 def test_what_the_hub_refuses_is_told(refusing_hub: None, repository: str, words: str) -> None:

@@ -11,7 +11,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from videojob.families import Family
 from videojob.speed_choices import Attention
 from videojob_renderer.speed.attention import choose_kernel, is_usable, use_kernel
-from videojob_renderer.tiny import TINY_FAMILIES
 
 pytestmark = pytest.mark.torch
 
@@ -33,7 +32,7 @@ class Kernels(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.fixture(params=TINY_FAMILIES)
+@pytest.fixture(params=[family for family in Family if not family.takes_image])
 def transformer(request: pytest.FixtureRequest, build_pipeline: Build) -> Iterator[Any]:
     transformer = build_pipeline(request.param).transformer
     stock = transformer.attn_processors

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from cluster import wait_for
 from recording_api import RecordingApi
-from renderer_process import environment
+from renderer_process import UID, environment
 
 from videojob.resolve import ResolvedRequest
 from videojob_renderer.environment import read_settings
@@ -15,6 +15,8 @@ from videojob_renderer.kubernetes import ApiServerAway, StatusClient
 from videojob_renderer.status import Status, StatusWriter
 
 Make = Callable[..., ResolvedRequest]
+FOR_WHOM = {"renderer": {"videoJobUid": UID}}
+"""What every patch carries: an admission policy compares it with the VideoJob that bears the name now."""
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def test_a_patch_carries_the_token_of_the_moment(api: RecordingApi, client: Stat
     first, second = api.requests
     assert first["path"] == "/apis/videojob.dev/v1alpha1/namespaces/studio/videojobs/squirrel/status"
     assert first["headers"]["Content-Type"] == "application/merge-patch+json"
-    assert first["body"] == {"status": {"progress": {"percent": 1}}}
+    assert first["body"] == {"status": {"progress": {"percent": 1}, **FOR_WHOM}}
     assert first["headers"]["Authorization"] == "Bearer first-token"
     assert second["headers"]["Authorization"] == "Bearer second-token"
 
@@ -106,7 +108,7 @@ def test_the_last_write_is_made_however_often_it_fails(api: RecordingApi, client
     api.answers = [503, 0]
     writer = StatusWriter(client.patch, interval_seconds=0)
     writer.close({"artifacts": {}}, patience_seconds=30)
-    assert api.statuses == [{"artifacts": {}}] * 3
+    assert api.statuses == [{"artifacts": {}, **FOR_WHOM}] * 3
 
 
 def test_a_failed_write_does_not_hide_what_came_later(api: RecordingApi, client: StatusClient) -> None:
@@ -115,7 +117,7 @@ def test_a_failed_write_does_not_hide_what_came_later(api: RecordingApi, client:
     writer.put({"progress": {"percent": 1}, "resolved": {"seed": 7}}, urgent=True)
     wait_for(lambda: api.requests, "the failed write")
     writer.close({"progress": {"percent": 100}}, patience_seconds=30)
-    assert api.statuses[-1] == {"progress": {"percent": 100}, "resolved": {"seed": 7}}
+    assert api.statuses[-1] == {"progress": {"percent": 100}, "resolved": {"seed": 7}, **FOR_WHOM}
 
 
 def test_patience_ends() -> None:
