@@ -1,0 +1,195 @@
+"""What an API server and a network can do to an operator: nothing is lost, nothing is done twice, nobody gives up.
+
+A proxy between the operator and the real API server refuses, cuts and breaks off. An outage of ten minutes differs from
+one of some seconds only in how often the same pauses repeat: they grow to ten seconds and stay there, so the tests
+take short ones. That the pauses never end is tested with the list of pauses itself.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cluster import Cluster, wait_for
+from faulty_proxy import FaultyProxy, Request
+from operator_process import Operator, Start
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+
+NAMES = ["squirrel", "panda", "otter"]
+
+
+@pytest.fixture
+def proxy(empty_studio: Cluster, tmp_path: Path) -> Iterator[FaultyProxy]:
+    control_plane = empty_studio.stack.control_plane
+    with FaultyProxy(control_plane.server, control_plane.ca, tmp_path / "proxy") as proxy:
+        yield proxy
+
+
+def create(cluster: Cluster, names: list[str] = NAMES) -> None:
+    for name in names:
+        cluster.create(name, spec={"profile": "exit-0"})
+
+
+def assert_each_ran_once(cluster: Cluster, names: list[str] = NAMES) -> None:
+    for name in names:
+        status = cluster.wait_for_phase(name, "Failed", seconds=300)["status"]
+        assert (status["reason"], status["attempts"]) == ("ArtifactMissing", 1)
+        assert len(cluster.pods(name)) == 1
+
+
+@pytest.mark.parametrize(("code", "retry_after"), [(503, None), (429, 1)])
+def test_a_storm_of_refusals_is_waited_out(
+    empty_studio: Cluster, start: Start, proxy: FaultyProxy, code: int, retry_after: int | None
+) -> None:
+    operator = start(kubeconfig=proxy.kubeconfig)
+    operator.wait_until_ready()
+    proxy.refuse, proxy.retry_after = lambda _: code, retry_after
+    proxy.cut_watches()
+    create(empty_studio)
+    wait_for(lambda: operator.metric("videojob_operator_queue_length") >= 0, "the scrape in the storm")
+    time.sleep(5)  # the storm
+    assert operator.process.poll() is None
+    assert operator.probe("/healthz") == (200, "ok")
+    proxy.refuse = lambda _: None
+    assert_each_ran_once(empty_studio)
+    assert operator.process.poll() is None
+
+
+def test_writes_that_are_refused_now_and_then_are_made_once_each(
+    empty_studio: Cluster, start: Start, proxy: FaultyProxy
+) -> None:
+    """Every second write is refused, and of those that are made every third answer is lost on its way."""
+    turn, lock = {"refused": 0, "lost": 0}, threading.Lock()
+
+    def every(kind: str, number: int) -> bool:
+        with lock:
+            turn[kind] += 1
+            return turn[kind] % number == 0
+
+    def lose(request: Request) -> None:
+        if request.is_write and every("lost", 3):
+            raise ConnectionAbortedError("told by the test")
+
+    proxy.refuse = lambda request: 503 if request.is_write and every("refused", 2) else None
+    proxy.after = lose
+    operator = start(kubeconfig=proxy.kubeconfig)
+    create(empty_studio)
+    assert_each_ran_once(empty_studio)
+    assert operator.process.poll() is None
+
+
+def test_a_watch_that_is_cut_goes_on_where_it_was(empty_studio: Cluster, start: Start, proxy: FaultyProxy) -> None:
+    operator = start(kubeconfig=proxy.kubeconfig)
+    operator.wait_until_ready()
+    for name in NAMES:
+        proxy.cut_watches()
+        create(empty_studio, [name])
+        proxy.cut_watches()
+    assert_each_ran_once(empty_studio)
+    assert operator.process.poll() is None
+
+
+def test_a_compaction_ends_a_watch_with_410_and_it_begins_anew(
+    empty_studio: Cluster, start: Start, proxy: FaultyProxy
+) -> None:
+    operator = start(kubeconfig=proxy.kubeconfig)
+    operator.wait_until_ready()
+    for plural in ("videojobs", "jobs", "pods"):
+        proxy.poison_watches(plural, 410)
+    create(empty_studio)
+    wait_for(lambda: not proxy.poisoned, "the error event of each watch", seconds=240)
+    assert_each_ran_once(empty_studio)
+    assert operator.process.poll() is None
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_an_operator_whose_clock_is_an_hour_off_does_the_same(empty_studio: Cluster, start: Start, hours: int) -> None:
+    program = (
+        "import datetime, time\n"
+        f"shift = {hours} * 3600\n"
+        "real = time.time\n"
+        "time.time = lambda: real() + shift\n"
+        "class Skewed(datetime.datetime):\n"
+        "    @classmethod\n"
+        "    def now(cls, tz=None):\n"
+        "        return cls.fromtimestamp(real() + shift, tz)\n"
+        "datetime.datetime = Skewed\n"
+        "from videojob_operator.__main__ import main\n"
+        "main()\n"
+    )
+    operator = start(
+        command=(sys.executable, "-c", program), VIDEOJOB_LEASE="videojob-operator", VIDEOJOB_LEASE_SECONDS="5"
+    )
+    operator.wait_until_ready()
+    create(empty_studio)
+    assert_each_ran_once(empty_studio)
+    status = (empty_studio.get("squirrel") or {})["status"]
+    queued = datetime.fromisoformat(status["queuedTime"])
+    for condition in status["conditions"]:
+        told = datetime.fromisoformat(condition["lastTransitionTime"])
+        assert abs(told - queued) < timedelta(minutes=30), "told by the operator's own clock"
+    assert operator.leads()
+
+
+POINTS = [
+    ("POST", "jobs", "before"),
+    ("POST", "jobs", "after"),
+    ("PATCH", "videojobs", "before"),
+    ("PATCH", "videojobs", "after"),
+    ("POST", "events", "before"),
+]
+
+
+@pytest.mark.parametrize(("method", "plural", "moment"), POINTS)
+def test_an_operator_killed_at_any_write_loses_nothing_and_does_nothing_twice(
+    empty_studio: Cluster, start: Start, proxy: FaultyProxy, method: str, plural: str, moment: str
+) -> None:
+    """Killed just before the API server sees a write, or after it was carried out and before its answer is read."""
+    operators: list[Operator] = []
+
+    def kill(request: Request) -> int | None:
+        if (request.method, request.plural) == (method, plural) and operators[0].process.poll() is None:
+            operators[0].process.kill()
+            operators[0].process.wait(timeout=10)
+            return 503
+        return None
+
+    operators.append(start(kubeconfig=proxy.kubeconfig))
+    operators[0].wait_until_ready()
+    if moment == "before":
+        proxy.refuse = kill
+    else:
+        proxy.after = kill
+    create(empty_studio, ["squirrel"])
+    wait_for(lambda: operators[0].process.poll() is not None, "the death of the first operator", seconds=240)
+    proxy.refuse, proxy.after = (lambda _: None), (lambda _: None)
+    start(kubeconfig=proxy.kubeconfig)
+    assert_each_ran_once(empty_studio, ["squirrel"])
+    assert proxy.served["POST", "jobs"] == 1
+
+
+def test_an_operator_killed_before_it_deletes_the_job_of_a_cancelled_one_frees_the_gpu_afterwards(
+    empty_studio: Cluster, start: Start, proxy: FaultyProxy
+) -> None:
+    first = start(kubeconfig=proxy.kubeconfig)
+    first.wait_until_ready()
+    empty_studio.create("squirrel")
+    empty_studio.wait_for_phase("squirrel", "Starting")
+
+    def kill(request: Request) -> int | None:
+        if request.method == "DELETE" and first.process.poll() is None:
+            first.process.kill()
+            return 503
+        return None
+
+    proxy.refuse = kill
+    empty_studio.patch("squirrel", {"spec": {"cancel": True}})
+    assert first.process.wait(timeout=240) == -9
+    proxy.refuse = lambda _: None
+    start(kubeconfig=proxy.kubeconfig)
+    empty_studio.wait_for_phase("squirrel", "Cancelled")
+    wait_for(lambda: empty_studio.job("squirrel") is None, "the end of the Job", seconds=240)
