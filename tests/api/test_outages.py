@@ -94,8 +94,8 @@ async def test_without_the_api_server_known_jobs_are_read_and_all_comes_back_by_
 
         async def is_in_step() -> bool:
             answer = await client.get("/jobs")
-            names = [job["job_id"] for job in answer.json()["jobs"]]
-            return names == ["waiting", "made-meanwhile"] and STALE not in answer.headers
+            names = {job["job_id"] for job in answer.json()["jobs"]}
+            return names == {"waiting", "made-meanwhile"} and STALE not in answer.headers
 
         await until(is_in_step, "the catching up")
         assert (await client.post("/generate", json=BODY)).status_code == 200

@@ -1,16 +1,14 @@
 """An administrator's client, a node that all tests share, one that a test may end, and a namespace a test."""
 
-import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from tests.local.node.rig import Kube, Node, Studio
 
 from videojob_local.ports import free_port
 from videojob_local.stack import Stack
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +43,7 @@ def new_node(kube: Kube, tmp_path: Path) -> Iterator[Node]:
 @pytest.fixture
 def studio_on(kube: Kube) -> Iterator[Callable[[Node], Studio]]:
     """Make a namespace whose Pods run on a given node."""
-    name = f"studio-{next(_numbers)}"
+    name = f"studio-{uuid4().hex[:8]}"
     kube.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     kube.wait(f"/api/v1/namespaces/{name}/serviceaccounts", lambda accounts: accounts["items"])
     yield lambda node: Studio(kube, node, name)
