@@ -1,6 +1,7 @@
 """Run a program to its end, and turn its failure into one sentence with its last words."""
 
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -31,6 +32,41 @@ def output_of(
     except FileNotFoundError:
         raise ProgramFailed(f"{name} is not on this machine") from None
     if result.returncode:
-        words = "\n".join("  " + line for line in (result.stderr or result.stdout).strip().splitlines()[-_LAST_LINES:])
+        words = _last_lines(result.stderr or result.stdout)
         raise ProgramFailed(f"{name} {argv[1] if len(argv) > 1 else ''} failed; it said:\n{words}")
     return result.stdout.strip()
+
+
+def pipe(first: Sequence[str | Path], second: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> None:
+    """Run two programs, the second of which reads what the first prints.
+
+    Args:
+        first: prints.
+        second: reads.
+        env: of the first.
+
+    Raises:
+        ProgramFailed: one of them ended with another code than 0, or is not there.
+    """
+    with tempfile.TemporaryFile() as words:
+        try:
+            with (
+                subprocess.Popen(
+                    list(map(str, first)), env=None if env is None else dict(env), stdout=subprocess.PIPE, stderr=words
+                ) as source,
+                subprocess.Popen(
+                    list(map(str, second)), stdin=source.stdout, stdout=subprocess.DEVNULL, stderr=words
+                ) as sink,
+            ):
+                if source.stdout:
+                    source.stdout.close()  # else the source would not be told that the sink has ended
+        except FileNotFoundError as error:
+            raise ProgramFailed(f"{Path(error.filename).name} is not on this machine") from None
+        words.seek(0)
+        if source.returncode or sink.returncode:
+            name = Path(first[0] if source.returncode and not sink.returncode else second[0]).name
+            raise ProgramFailed(f"{name} failed; it said:\n{_last_lines(words.read().decode(errors='replace'))}")
+
+
+def _last_lines(text: str) -> str:
+    return "\n".join("  " + line for line in text.strip().splitlines()[-_LAST_LINES:])

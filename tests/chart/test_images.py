@@ -82,7 +82,7 @@ def test_only_its_own_distribution_and_the_vocabulary_are_copied_in(stages: list
 
 def test_it_is_labelled_last_so_that_a_version_rebuilds_nothing(stages: list[Stage]) -> None:
     assert stages[-1][-1][0] == "LABEL"
-    for label in ("title", "description", "version", "revision", "licenses", "base.name"):
+    for label in ("title", "description", "licenses"):
         assert f"org.opencontainers.image.{label}=" in stages[-1][-1][1]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cluster import ROOT
 
-from videojob_local.images.build import Image, build, layers, over_budget
+from videojob_local.images.build import Image, build, layers, over_budget, release_version, revision
 from videojob_local.images.engine import Engine
 
 pytestmark = [pytest.mark.timeout(1800)]
@@ -30,14 +30,16 @@ def test_they_stay_within_their_budgets(images: dict[str, Image]) -> None:
     assert over_budget(images.values()) == []
 
 
-def test_they_say_what_they_are_and_run_as_nobody(engine: Engine, image: Image) -> None:
+def test_they_say_what_they_are_and_run_as_nobody(engine: Engine, base: str, image: Image) -> None:
     found = configuration(engine, image)
     assert found["User"] == "65532:65532"
     assert found["Entrypoint"] == ["/opt/venv/bin/python", "-m", f"videojob_{image.part}"]
     labels = found["Labels"]
     assert isinstance(labels, dict)
     assert labels["org.opencontainers.image.title"] == f"videojob-{image.part}"
-    assert labels["org.opencontainers.image.version"]
+    assert labels["org.opencontainers.image.version"] == release_version()
+    assert labels["org.opencontainers.image.revision"] == revision()
+    assert labels["org.opencontainers.image.base.name"] == base
 
 
 @pytest.mark.parametrize("image", ["operator", "api"], indirect=True)
@@ -53,6 +55,7 @@ def test_they_hold_no_compiler_and_no_installer(engine: Engine, image: Image) ->
 def test_two_builds_give_the_same_image(engine: Engine, base: str, image: Image) -> None:
     again = build(engine, image.part, base, registry="localhost", tag="again", fresh=True)
     assert again.id == image.id
+    engine.run("image", "rm", again.name)
 
 
 def test_a_change_of_code_is_a_layer_of_kilobytes(engine: Engine, base: str, image: Image, tmp_path: Path) -> None:
@@ -68,9 +71,10 @@ def test_a_change_of_code_is_a_layer_of_kilobytes(engine: Engine, base: str, ima
     assert old[:-1] == new[:-1]
     assert old[-1] != new[-1]
     assert layer_bytes(engine, changed) < CODE_BYTES
+    engine.run("image", "rm", changed.name)
 
 
 def layer_bytes(engine: Engine, image: Image) -> int:
     """Return the size of the topmost layer that holds anything."""
-    sizes = engine.run("history", "--human=false", "--format={{.Size}}", image.name).split()
-    return next(int(size) for size in sizes if int(size) > 0)
+    sizes = (step["size"] for step in json.loads(engine.run("history", "--format=json", image.name)))
+    return next(int(size) for size in sizes if size)

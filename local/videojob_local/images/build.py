@@ -1,8 +1,11 @@
 """Build the three images as a release does: by the Dockerfiles at the top of the repository, all times set to zero.
 
 With every time at zero, hashed locks and hashed bytecode, the same sources give the same image id, whoever builds.
+What changes with every commit is a label, added to the Dockerfile as its last line and as plain text: podman would take
+a label with an ARG in it out of its cache, with the value of an earlier build.
 """
 
+import json
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -78,7 +81,8 @@ def build(
     """
     name = f"{registry.rstrip('/') + '/' if registry else ''}videojob-{part}:{tag or release_version()}"
     cache = ["--no-cache"] if fresh else []
-    engine.run(*_options(engine, part, base), *cache, f"--tag={name}", ".", cwd=context)
+    dockerfile = (context / f"Dockerfile.{part}").read_text() + _labels(base)
+    engine.run(*_options(engine, base), *cache, f"--tag={name}", ".", cwd=context, stdin=dockerfile)
     size = int(engine.run("image", "inspect", "--format={{.Size}}", name))
     return Image(part, name, engine.image_id(name), size)
 
@@ -97,8 +101,15 @@ def over_budget(images: Iterable[Image]) -> list[str]:
     ]
 
 
-def _options(engine: Engine, part: str, base: str) -> list[str]:
-    arguments = {"PYTHON_IMAGE": base, "VERSION": release_version(), "REVISION": revision()}
+def _labels(base: str) -> str:
+    """Return the instruction that says which version this is, of which commit, on which base."""
+    values = {"version": release_version(), "revision": revision(), "base.name": base}
+    pairs = (f"org.opencontainers.image.{name}={json.dumps(value)}" for name, value in values.items())
+    return f"LABEL {' '.join(pairs)}\n"
+
+
+def _options(engine: Engine, base: str) -> list[str]:
+    arguments = {"PYTHON_IMAGE": base}
     if not engine.is_podman:
         arguments["SOURCE_DATE_EPOCH"] = "0"
     at_zero = (
@@ -106,4 +117,4 @@ def _options(engine: Engine, part: str, base: str) -> list[str]:
     )
     never = ["--pull=never"] if engine.is_podman and base == STAND_IN else []
     pairs = (f"--build-arg={name}={value}" for name, value in arguments.items())
-    return ["build", f"--file=Dockerfile.{part}", *at_zero, *never, *pairs]
+    return ["build", "--file=-", *at_zero, *never, *pairs]

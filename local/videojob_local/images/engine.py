@@ -7,13 +7,13 @@ because crun refuses machines that mount both versions of cgroups.
 import os
 import resource
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from videojob_local.errors import ProgramFailed, ToolMissing
 from videojob_local.paths import cache_folder
-from videojob_local.programs import output_of
+from videojob_local.programs import output_of, pipe
 
 _MOST_FILES = 20_000
 _MOST_PROCESSES = 32_768
@@ -36,13 +36,13 @@ class Engine:
         """Tell podman from docker: their options differ."""
         return Path(self.program).name == "podman"
 
-    def run(self, *arguments: str, cwd: Path | None = None) -> str:
+    def run(self, *arguments: str, cwd: Path | None = None, stdin: str = "") -> str:
         """Run one command and return what it prints.
 
         Raises:
             ProgramFailed: it failed.
         """
-        return output_of([self.program, *arguments], env=self.environment, cwd=cwd)
+        return output_of([self.program, *arguments], env=self.environment, cwd=cwd, stdin=stdin)
 
     def answers(self) -> bool:
         """Tell whether there is an engine behind the program: the docker client may be alone."""
@@ -60,10 +60,14 @@ class Engine:
         """Return the id of an image: the hash of its configuration and of all its layers."""
         return self.run("image", "inspect", "--format={{.Id}}", image).removeprefix("sha256:")
 
-    def save(self, image: str, archive: Path) -> None:
-        """Write an image into an archive that containerd reads."""
+    def send(self, image: str, reader: Sequence[str | Path]) -> None:
+        """Let another program read an image, as an archive; nothing of it is written to disk on the way.
+
+        Raises:
+            ProgramFailed: one of the two failed.
+        """
         form = ["--format=docker-archive"] if self.is_podman else []
-        self.run("save", *form, f"--output={archive}", image)
+        pipe([self.program, "save", *form, image], reader, env=self.environment)
 
     def _succeeds(self, *arguments: str) -> bool:
         try:

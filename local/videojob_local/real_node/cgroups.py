@@ -26,7 +26,7 @@ def make(name: str) -> None:
 def remove(name: str) -> None:
     """Remove the cgroup with all below it; the kernel lets go of them shortly after the last process has ended."""
     deadline = time.monotonic() + _REMOVE_SECONDS
-    for hierarchy in _hierarchies():
+    for hierarchy in [_ROOT, *_ROOT.iterdir()]:  # runc makes it also where version 2 stands beside version 1
         while (hierarchy / name).exists() and time.monotonic() < deadline:
             for folder in sorted((hierarchy / name).glob("**/"), key=lambda path: -len(path.parts)):
                 with contextlib.suppress(OSError):

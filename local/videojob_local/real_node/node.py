@@ -92,19 +92,8 @@ class RealNode:
 
     def load(self, engine: Engine, image: str) -> None:
         """Copy an image from the store of docker or podman into containerd."""
-        with tempfile.TemporaryDirectory(dir=self._folders.root) as temporary:
-            archive = Path(temporary) / "image.tar"
-            engine.save(image, archive)
-            output_of(
-                [
-                    "ctr",
-                    f"--address={self._folders.containerd_socket}",
-                    "--namespace=k8s.io",
-                    "images",
-                    "import",
-                    archive,
-                ]
-            )
+        address = f"--address={self._folders.containerd_socket}"
+        engine.send(image, ["ctr", address, "--namespace=k8s.io", "images", "import", "-"])
 
     def stop(self) -> None:
         """End the namespace, and so all that is in it; nothing of the node is left on the machine."""
