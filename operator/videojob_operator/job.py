@@ -252,7 +252,11 @@ def _storage(settings: Settings) -> list[Manifest]:
 
 
 def _resources(profile: Profile) -> Manifest:
-    resources: dict[str, dict[str, Any]] = {kind: dict(values) for kind, values in profile.resources.items()}
+    """Return the profile's resources; a null, which takes a default of the chart out, would be read as 0."""
+    resources: dict[str, dict[str, Any]] = {
+        kind: {name: quantity for name, quantity in values.items() if quantity is not None}
+        for kind, values in profile.resources.items()
+    }
     if profile.gpus:
         resources.setdefault("limits", {})[GPU] = str(profile.gpus)
     return resources

@@ -3,10 +3,11 @@
 import json
 
 import pytest
-from tests.operator.worlds import Manifest, assert_golden, built_job, job, video_job
+from tests.operator.worlds import SETTINGS, Manifest, assert_golden, built_job, job, video_job
 
 from videojob.resolve import ResolvedRequest
-from videojob_operator.job import request_of
+from videojob_operator.job import build_job, request_of
+from videojob_operator.settings import Profile
 
 PLAIN = video_job()
 FULL = video_job(
@@ -45,6 +46,16 @@ def test_a_job_says_what_it_renders() -> None:
     request = request_of(built_job(FULL))
     assert request
     assert (request.prompt, request.seed) == ("It costs $(HOME) and $5", 42)
+
+
+def test_a_resource_that_a_profile_sets_to_null_is_left_out() -> None:
+    """The API server would read it as 0, and the kubelet evict the pod for the first byte it writes."""
+    profile = Profile.model_validate({"resources": {"limits": {"memory": "3Gi", "ephemeral-storage": None}}})
+    resolved = request_of(built_job(PLAIN))
+    assert resolved
+    manifest = build_job(PLAIN, resolved, profile, SETTINGS)
+    (container,) = manifest["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["limits"] == {"memory": "3Gi", "nvidia.com/gpu": "1"}
 
 
 def test_a_job_of_another_version_says_nothing() -> None:
