@@ -17,7 +17,7 @@ from videojob_api.ranges import Span, is_unchanged, span_asked_for
 from videojob_api.services import Services
 from videojob_api.settings import Delivery
 from videojob_api.storage import StoredFile, key_of
-from videojob_api.views import Manifest, status_of, uid_of, word_of
+from videojob_api.views import Manifest, folder_uid_of, status_of, word_of
 
 MEDIA_TYPES = {".mp4": "video/mp4", ".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 """Of the files that renderers make. Nothing else is ever declared, whatever S3 says: a browser would believe it."""
@@ -63,7 +63,7 @@ async def _find(services: Services, job_id: str, variant: Variant) -> StoredFile
         job = await services.jobs.get_newest(job_id)
     _require_completed(job)
     uri = ((status_of(job).get("artifacts") or {}).get(variant) or {}).get("uri", "")
-    folder = artifact_key(services.settings.prefix, services.jobs.namespace, uid_of(job), "", "")
+    folder = artifact_key(services.settings.prefix, services.jobs.namespace, folder_uid_of(job), "", "")
     key = key_of(uri, services.storage.bucket, folder)
     if key is None:
         raise VideoGone(f"the job's record names no {variant} in this service's bucket", field="job_id")

@@ -6,6 +6,7 @@ and a client should see its job all the same.
 
 from typing import Any
 
+from videojob.names import RESTORED_FROM_ANNOTATION
 from videojob.phases import Phase
 from videojob_api.answers import JobAnswer, JobProgress, ListedJob, StatusWord
 from videojob_api.spelling import SNAKE_CASE
@@ -35,6 +36,11 @@ def job_id_of(job: Manifest) -> str:
 def uid_of(job: Manifest) -> str:
     """Return the uid of the VideoJob."""
     return str(job["metadata"]["uid"])
+
+
+def folder_uid_of(job: Manifest) -> str:
+    """Return the uid below which the job's files lie: that of the VideoJob it was restored from, if it was."""
+    return str(job["metadata"].get("annotations", {}).get(RESTORED_FROM_ANNOTATION) or uid_of(job))
 
 
 def status_of(job: Manifest) -> Manifest:

@@ -18,6 +18,7 @@ NAME_LABEL = f"{GROUP}/name"
 UID_LABEL = f"{GROUP}/uid"
 BATCH_LABEL = f"{GROUP}/batch"  # of VideoJobs that one REST request asked for: the name of the first
 REQUEST_DIGEST_ANNOTATION = f"{GROUP}/request-digest"  # of the request that a client may repeat (Idempotency-Key)
+RESTORED_FROM_ANNOTATION = f"{GROUP}/restored-from"  # uid of the VideoJob that this one is a backup of (docs/backup.md)
 REMIXED_FROM_ANNOTATION = f"{GROUP}/remixed-from"  # name of the VideoJob whose request was used again
 
 INPUTS_FOLDER = "inputs"

@@ -1,0 +1,59 @@
+"""The disaster drill of docs/backup.md: what was saved by kubectl comes back by kubectl, and is not rendered again."""
+
+import re
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+import pytest
+from cluster import ROOT, Cluster, Manifest, wait_for
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+
+
+def commands(section: str) -> str:
+    """Return the shell commands below a heading of the page."""
+    page = (ROOT / "docs/backup.md").read_text()
+    block = re.search(rf"^## {section}$.*?^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert block, section
+    return block[1]
+
+
+def shell(cluster: Cluster, script: str, folder: Path) -> None:
+    """Run commands of the page as they stand there: kubectl is on PATH, and the namespace the one of the context."""
+    kubectl = f'kubectl() {{ "{cluster.kubectl.program}" --namespace={cluster.namespace} "$@"; }}\n'
+    environment = {"KUBECONFIG": str(cluster.kubectl.kubeconfig), "PATH": "/usr/bin:/bin", "HOME": str(folder)}
+    result = subprocess.run(
+        ["bash", "-euc", kubectl + script], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def video(cluster: Cluster, name: str) -> bytes:
+    return httpx.get(f"{cluster.api_url}/video/{name}", timeout=30).raise_for_status().content
+
+
+def artifacts(cluster: Cluster, name: str) -> Manifest:
+    found: Manifest = (cluster.get(name) or {})["status"]["artifacts"]
+    return found
+
+
+def test_what_was_saved_comes_back_and_nothing_is_rendered_again(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.install()
+    cluster.create("kept")
+    cluster.create("waiting", spec={"suspend": True})
+    cluster.wait_for_phase("kept", "Succeeded", seconds=300)
+    cluster.wait_for_phase("waiting", "Queued")
+    before, content = artifacts(cluster, "kept"), video(cluster, "kept")
+
+    shell(cluster, commands("Save"), tmp_path)
+    cluster.kubectl.run("delete", "videojobs", "--all", f"--namespace={cluster.namespace}")
+    wait_for(lambda: cluster.job("kept") is None, "the end of the Job", seconds=120)
+    shell(cluster, commands("Restore"), tmp_path)
+
+    cluster.patch("waiting", {"spec": {"suspend": False}})
+    cluster.wait_for_phase("waiting", "Succeeded", seconds=300)
+    assert artifacts(cluster, "kept") == before
+    assert cluster.job("kept") is None
+    assert sha256(video(cluster, "kept")).hexdigest() == sha256(content).hexdigest()
