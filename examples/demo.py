@@ -1,6 +1,6 @@
 """Ask for a video, wait for it, download it: a client of the REST API that knows four routes and nothing else.
 
-python examples/demo.py [FILE]        # BASE_URL=http://localhost:8000, POLL_SECONDS=5
+python examples/demo.py [FILE]        # BASE_URL=http://localhost:8000, POLL_SECONDS=5, API_KEY=…
 """
 
 import os
@@ -12,6 +12,9 @@ import requests
 
 BASE_URL = os.environ.get("BASE_URL", "http://localhost:8000").rstrip("/")
 POLL_SECONDS = float(os.environ.get("POLL_SECONDS", "5"))
+SESSION = requests.Session()
+if os.environ.get("API_KEY"):
+    SESSION.headers["Authorization"] = f"Bearer {os.environ['API_KEY']}"
 REQUEST = {
     "prompt": "A squirrel riding a skateboard in Times Square",
     "num_frames": 49,
@@ -23,7 +26,7 @@ REQUEST = {
 
 def generate() -> str:
     """Ask for a video and return the id of its job."""
-    response = requests.post(f"{BASE_URL}/generate", json=REQUEST, timeout=30)
+    response = SESSION.post(f"{BASE_URL}/generate", json=REQUEST, timeout=30)
     response.raise_for_status()
     job = response.json()
     print(f"POST /generate -> {job['job_id']} {job['status']}", flush=True)
@@ -33,7 +36,7 @@ def generate() -> str:
 def wait(job_id: str) -> str:
     """Ask for the status until the job has ended, and return the last one."""
     while True:
-        response = requests.get(f"{BASE_URL}/status/{job_id}", timeout=30)
+        response = SESSION.get(f"{BASE_URL}/status/{job_id}", timeout=30)
         response.raise_for_status()
         status = str(response.json()["status"])
         print(f"GET /status/{job_id} -> {status}", flush=True)
@@ -44,7 +47,7 @@ def wait(job_id: str) -> str:
 
 def download(job_id: str, file: Path) -> None:
     """Write the video to a file."""
-    with requests.get(f"{BASE_URL}/video/{job_id}", stream=True, timeout=60) as response:
+    with SESSION.get(f"{BASE_URL}/video/{job_id}", stream=True, timeout=60) as response:
         response.raise_for_status()
         with file.open("wb") as video:
             for chunk in response.iter_content(chunk_size=1 << 20):
@@ -58,7 +61,7 @@ def main() -> None:
     if wait(job_id) == "failed":
         sys.exit(f"demo: {job_id} failed")
     download(job_id, Path(sys.argv[1] if len(sys.argv) > 1 else f"{job_id}.mp4"))
-    health = requests.get(f"{BASE_URL}/health", timeout=30)
+    health = SESSION.get(f"{BASE_URL}/health", timeout=30)
     health.raise_for_status()
     print(f"GET /health -> {health.json()}", flush=True)
 

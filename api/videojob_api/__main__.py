@@ -1,8 +1,9 @@
-"""Run the REST service: `python -m videojob_api`, all settings from the environment.
+"""Run the REST service: `python -m videojob_api`, all settings from the environment; or draw a key: `… new-key --help`.
 
 What is wrong before the first request ends the process with one sentence on stderr and status 2.
 """
 
+import argparse
 import asyncio
 import os
 import signal
@@ -12,6 +13,7 @@ import sys
 import uvicorn
 
 from videojob.errors import ConfigurationError
+from videojob_api.access.keys import new_key
 from videojob_api.app import create_app
 from videojob_api.logs import write_json_logs
 from videojob_api.services import open_services
@@ -22,14 +24,39 @@ GRACE_SECONDS = 20
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(prog="videojob_api", description="The REST service of videojob.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("serve", help="serve (the default); all settings come from the environment")
+    drawing = commands.add_parser("new-key", help="draw a key and print it, once, with its entry for the file of keys")
+    drawing.add_argument("name", help="who will use it; stands in the log")
+    drawing.add_argument("--namespace", default="videojob", help="whose VideoJobs it opens (default: %(default)s)")
+    drawing.add_argument("--requests-per-minute", type=int, metavar="N", help="0: no limit; absent: the service's own")
+    asked = parser.parse_args()
     try:
-        settings = read_settings(os.environ)
-        asyncio.run(_try(settings))
-        listener = _listen(settings)
+        if asked.command == "new-key":
+            _draw_key(asked.name, asked.namespace, asked.requests_per_minute)
+        else:
+            _serve()
     except ConfigurationError as error:
         print(f"videojob_api: {error}", file=sys.stderr)  # noqa: T201 - for the person who starts it
         sys.exit(2)
+
+
+def _draw_key(name: str, namespace: str, requests_per_minute: int | None) -> None:
+    key, entry = new_key(name, namespace, requests_per_minute)
+    print(f"key, not shown again:  {key}\nentry for keys.json:   {entry}")  # noqa: T201 - for the person who asks
+
+
+def _serve() -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong, or the port is taken.
+    """
+    settings = read_settings(os.environ)
+    asyncio.run(_try(settings))
+    listener = _listen(settings)
     write_json_logs()
     # uvicorn sends itself the signal again once it has stopped; to end by request is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,11 +1,15 @@
-"""The application: routes, error shape and request ids around the services."""
+"""The application: routes, the gate before them, error shape and request ids around the services."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
-from videojob_api import __version__, failures
+from videojob_api import __version__, failures, staleness
+from videojob_api.access import documents
+from videojob_api.access.gate import NAMESPACE_HEADER, GateMiddleware
+from videojob_api.idempotency import REPLAYED_HEADER
 from videojob_api.middleware import RequestMiddleware
 from videojob_api.routes import events, generate, jobs, page, service, stored_videos, video, videos
 from videojob_api.services import open_services
@@ -18,13 +22,24 @@ Turns text into video with CogVideoX on Kubernetes.
 Every error has the shape `{"error": {"code", "message", "field", "nearest", "request_id"}}`.
 """
 
+_HEADERS_OF_CLIENTS = (
+    *("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "If-Range", "Last-Event-ID", "Range"),
+    *(NAMESPACE_HEADER, "X-Request-ID", "traceparent"),
+)
+_HEADERS_FOR_CLIENTS = (
+    *("Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Retry-After", "X-Request-ID"),
+    *(REPLAYED_HEADER, staleness.HEADER, stored_videos.POLL_HEADER),
+)
+"""Of pages from other hosts, where the settings let them call."""
+
 
 def create_app(settings: Settings) -> FastAPI:
     """Make the application; it opens its connections when it is started."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(settings) as app.state.services:
+        async with open_services(settings) as served:
+            app.state.served, app.state.gate, app.state.services = served, served.gate, served.default
             yield
 
     app = FastAPI(
@@ -35,8 +50,18 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
+    app.add_middleware(GateMiddleware)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "HEAD", "POST", "DELETE"],
+            allow_headers=_HEADERS_OF_CLIENTS,
+            expose_headers=_HEADERS_FOR_CLIENTS,
+        )
     app.add_middleware(RequestMiddleware)
     failures.install(app)
+    documents.install(app, settings.authentication)
     for module in (generate, jobs, events, video, videos, stored_videos, service, page):
         app.include_router(module.router)
     return app

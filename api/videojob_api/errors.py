@@ -1,6 +1,9 @@
 """What can go wrong with a call, one class for each answer a client may have to tell apart.
 
 ApiError
+├── Unauthenticated      401  the service wants a key or a token, and this is none
+├── Forbidden            403  the caller may not do this, or not there
+├── RateLimited          429  the caller calls too often
 ├── InvalidInput         422  a value breaks a rule; `field` and often `nearest` say how to mend it
 ├── UnknownJob           404  there is no such job
 ├── VideoNotReady        409  the job has not ended, or ended without a video
@@ -55,6 +58,34 @@ class ApiError(Exception):
         self.field = field
         self.nearest = nearest
         self.headers = dict(headers or {})
+
+
+class Unauthenticated(ApiError):
+    """The service wants a key or a token, and this is none."""
+
+    http_status = 401
+    code = "Unauthenticated"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, field="Authorization", headers={"WWW-Authenticate": "Bearer"})
+
+
+class Forbidden(ApiError):
+    """The caller may not do this, or not there."""
+
+    http_status = 403
+    code = "Forbidden"
+
+
+class RateLimited(ApiError):
+    """The caller calls too often."""
+
+    http_status = 429
+    code = "RateLimited"
+
+    def __init__(self, requests_per_minute: int, seconds: int) -> None:
+        message = f"at most {requests_per_minute} requests a minute; try again in {seconds} s"
+        super().__init__(message, headers={"Retry-After": str(seconds)})
 
 
 class InvalidInput(ApiError):

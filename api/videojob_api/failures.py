@@ -18,14 +18,15 @@ from videojob_api.openai.errors import body_of_error, headers_of_error, speaks_o
 
 _MEANINGS = {
     400: "The request breaks a rule: see `param` and `nearest`.",
-    403: "A policy of the cluster refused the job.",
+    401: "The service wants a key or a token, and this is none.",
+    403: "The caller may not do this, or a policy of the cluster refused the job.",
     404: "There is no such job.",
     409: "The job is not in a state for this; the message says in which it is.",
     410: "The video was removed from S3.",
     413: "The body is too long.",
     416: "The video has no such bytes.",
     422: "The request breaks a rule: see `field` and `nearest`.",
-    429: "The quota of jobs is used up.",
+    429: "The caller calls too often, or the quota of jobs is used up; try again after Retry-After seconds.",
     503: "Kubernetes or S3 does not answer; try again after Retry-After seconds.",
 }
 
@@ -56,6 +57,7 @@ def _told(model: type[Answer], statuses: tuple[int, ...]) -> dict[int | str, dic
     told: dict[int | str, dict[str, Any]] = {
         status: {"model": model, "description": _MEANINGS[status]} for status in statuses
     }
+    # Without a default FastAPI would tell of errors of its own; `access.documents` takes it out again.
     return told | {"default": {"model": model, "description": "Any other error."}}
 
 

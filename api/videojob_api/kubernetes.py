@@ -1,36 +1,31 @@
-"""The VideoJobs of one namespace: the only module here that talks to the API server.
+"""The API server: the only module here that talks to it.
 
 Reads go through `store`, which answers from memory what `informer` lists and watches here.
 
 What the API server refuses is told in `refusals`; that it does not answer becomes ClusterUnavailable. Nothing is
-repeated here: the client has the better clock for that, and Retry-After tells it when. Tokens of pods are replaced
-about once an hour and the old one ends, so a kubeconfig is read again before it can; the library does so by itself for
-the service account of a pod.
+repeated here: the client has the better clock for that, and Retry-After tells it when.
 """
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import aiohttp
-import yaml
-from kubernetes.aio import client, config
+from kubernetes.aio import client
 from kubernetes.aio.config import ConfigException
 
 from videojob import resource
-from videojob.errors import ConfigurationError
 from videojob_api import __version__
+from videojob_api.access.callers import Account
+from videojob_api.credentials import load_access
 from videojob_api.errors import ClusterUnavailable
 from videojob_api.refusals import explain
 
 CALL_SECONDS = 10.0
 PROBE_SECONDS = 1.5
-TOKEN_READ_AGAIN_SECONDS = 30.0
 WATCH_SECONDS = 300
 """The API server ends a watch after this long; the next one goes on where it ended."""
 
@@ -94,18 +89,6 @@ class VideoJobs:
             "namespace": namespace,
             "plural": resource.PLURAL,
         }
-
-    @classmethod
-    @asynccontextmanager
-    async def connect(cls, kubeconfig: str | None, namespace: str) -> AsyncIterator["VideoJobs"]:
-        """Open the connections; they are made when first needed.
-
-        Raises:
-            ConfigurationError: nothing says where the API server is.
-        """
-        async with client.ApiClient(await load_access(kubeconfig)) as api:
-            api.user_agent = f"videojob-api/{__version__}"
-            yield cls(api, namespace)
 
     async def create(self, metadata: Manifest, spec: Manifest) -> Manifest:
         """Create a VideoJob and return it.
@@ -198,6 +181,68 @@ class VideoJobs:
         await _answer(self._api.list_namespaced_custom_object(**self._place, limit=1, _request_timeout=PROBE_SECONDS))
 
 
+class Reviews:
+    """What the API server thinks of others: who they are, and what they may do."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._authentication = client.AuthenticationV1Api(api)
+        self._authorization = client.AuthorizationV1Api(api)
+
+    async def who(self, token: str) -> Account | None:
+        """Return whose token this is, None where it is nobody's."""
+        review = client.V1TokenReview(spec=client.V1TokenReviewSpec(token=token))
+        with _in_our_words():
+            told = await self._authentication.create_token_review(review, _request_timeout=CALL_SECONDS)
+        if not told.status or not told.status.authenticated or not told.status.user:
+            return None
+        user = told.status.user
+        extra = tuple((word, tuple(values)) for word, values in sorted((user.extra or {}).items()))
+        return Account(user.username or "", user.uid or "", tuple(user.groups or ()), extra)
+
+    async def may(self, account: Account, namespace: str, verb: str) -> bool:
+        """Tell whether a user may do something to the VideoJobs of a namespace."""
+        spec = client.V1SubjectAccessReviewSpec(
+            user=account.username,
+            uid=account.uid or None,
+            groups=list(account.groups),
+            extra={word: list(values) for word, values in account.extra},
+            resource_attributes=client.V1ResourceAttributes(
+                group=resource.GROUP, resource=resource.PLURAL, namespace=namespace, verb=verb
+            ),
+        )
+        review = client.V1SubjectAccessReview(spec=spec)
+        with _in_our_words():
+            told = await self._authorization.create_subject_access_review(review, _request_timeout=CALL_SECONDS)
+        return bool(told.status and told.status.allowed)
+
+
+class ApiServer:
+    """One API server, asked as the service itself."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, kubeconfig: str | None) -> AsyncIterator["ApiServer"]:
+        """Open the connections; they are made when first needed.
+
+        Raises:
+            ConfigurationError: nothing says where the API server is.
+        """
+        async with client.ApiClient(await load_access(kubeconfig)) as api:
+            api.user_agent = f"videojob-api/{__version__}"
+            yield cls(api)
+
+    def video_jobs(self, namespace: str) -> VideoJobs:
+        """Return the VideoJobs of a namespace."""
+        return VideoJobs(self._api, namespace)
+
+    def reviews(self) -> Reviews:
+        """Return what it thinks of others."""
+        return Reviews(self._api)
+
+
 async def _answer(call: Awaitable[Any], name: str = "") -> Manifest:
     """Await a call."""
     with _in_our_words(name):
@@ -254,48 +299,3 @@ def _change(line: bytes) -> Change:
     if status.get("code") == 410:
         raise WatchExpired
     raise ClusterUnavailable(f"the Kubernetes API server ends the watch with {status.get('code')}")
-
-
-async def load_access(kubeconfig: str | None) -> client.Configuration:
-    """Return the address, the trust and the credentials of the API server.
-
-    Raises:
-        ConfigurationError: there are none, or they are not readable.
-    """
-    access = client.Configuration()
-    where = f"kubeconfig {kubeconfig}" if kubeconfig else "service account of this pod"
-    try:
-        if kubeconfig:
-            _require_file(Path(kubeconfig))
-            await _load_kubeconfig(access, kubeconfig)
-        else:
-            config.load_incluster_config(client_configuration=access)  # type: ignore[no-untyped-call]
-    except (ConfigException, OSError, yaml.YAMLError, AttributeError, TypeError) as error:
-        raise ConfigurationError(f"{where}: {_first_line(error)}") from error
-    return access
-
-
-def _require_file(path: Path) -> None:
-    """Raise what is wrong with a file; the library would only log that it is missing."""
-    path.read_bytes()
-
-
-def _first_line(error: Exception) -> str:
-    text = error.strerror if isinstance(error, OSError) else str(error)
-    return (text or "is not usable").splitlines()[0]
-
-
-async def _load_kubeconfig(access: client.Configuration, path: str) -> None:
-    async def read(access: client.Configuration) -> None:
-        await config.load_kube_config(path, client_configuration=access, persist_config=False)  # type: ignore[no-untyped-call]
-
-    await read(access)
-    read_at = time.monotonic()
-
-    async def read_again(access: client.Configuration) -> None:
-        nonlocal read_at
-        if time.monotonic() - read_at >= TOKEN_READ_AGAIN_SECONDS:
-            await read(access)
-            read_at = time.monotonic()
-
-    access.refresh_api_key_hook = read_again  # type: ignore[assignment]

@@ -9,6 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from videojob_api import logs, staleness
+from videojob_api.access.gate import CALLER
 from videojob_api.errors import ApiError
 from videojob_api.failures import error_response
 
@@ -70,4 +71,6 @@ def _log_access(scope: Scope, status: int, seconds: float) -> None:
     template = getattr(scope.get("route"), "path", None)
     level = logging.DEBUG if template in _PROBES and status == 200 else logging.INFO
     fields = {"method": scope["method"], "route": template, "status": status, "seconds": round(seconds, 4)}
+    if caller := scope.get(CALLER):
+        fields["caller"] = caller
     log.log(level, "answered", extra=fields)

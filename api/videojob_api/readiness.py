@@ -4,6 +4,7 @@ Were every replica taken out whenever the API server or S3 is away, nobody could
 """
 
 import asyncio
+from collections.abc import Iterable
 
 from videojob_api.storage import Storage
 from videojob_api.store import JobStore
@@ -12,8 +13,8 @@ from videojob_api.store import JobStore
 class Readiness:
     """Remembers that Kubernetes and S3 have answered."""
 
-    def __init__(self, jobs: JobStore, storage: Storage) -> None:
-        self._jobs = jobs
+    def __init__(self, stores: Iterable[JobStore], storage: Storage) -> None:
+        self._stores = tuple(stores)
         self._storage = storage
         self._confirmed = False
 
@@ -25,5 +26,5 @@ class Readiness:
             StorageUnavailable: S3 does not answer.
         """
         if not self._confirmed:
-            await asyncio.gather(self._jobs.known(), self._storage.probe())
+            await asyncio.gather(self._storage.probe(), *(jobs.known() for jobs in self._stores))
             self._confirmed = True

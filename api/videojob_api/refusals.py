@@ -54,8 +54,9 @@ def _status_object(body: str) -> dict[str, Any]:
 
 
 def _forbidden(message: str) -> ApiError:
-    if "exceeded quota" in message:
-        return QuotaExceeded("the quota of jobs is used up; delete old jobs or wait")
+    _, exceeded, quota = message.partition("exceeded quota: ")
+    if exceeded:
+        return QuotaExceeded(f"the namespace's quota is used up ({quota}); delete old jobs or wait")
     if "User " in message and " cannot " in message:
         return ClusterUnavailable("Kubernetes does not let the service do this; its administrator must grant the right")
     return JobRejected(f"the cluster refused the job: {message}")

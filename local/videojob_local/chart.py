@@ -68,6 +68,8 @@ def local_values(storage: Storage, *, api_port: int, tiny_models: dict[str, Path
         "api": {
             "host": "127.0.0.1",
             "port": api_port,
+            "auth": {"mode": "none"},  # whoever is on this machine already
+            "requestsPerMinute": 0,
             "updateStrategy": {"type": "Recreate"},
             "drainSeconds": 0,
             "resources": {"requests": {"cpu": "50m"}},

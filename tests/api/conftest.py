@@ -255,8 +255,8 @@ def server(environment: dict[str, str], tmp_path: Path) -> Iterator[Server]:
         process.wait()
 
 
-def grant(cluster: Cluster) -> None:
-    """Make the service account `api` with the rights of the API."""
+def grant(cluster: Cluster, namespace: str | None = None) -> None:
+    """Make the service account `api` with the rights of the API there, or give it those in another namespace too."""
     core, rbac = "api/v1", "apis/rbac.authorization.k8s.io/v1"
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "api"}
     subject = {"kind": "ServiceAccount", "name": "api", "namespace": cluster.namespace}
@@ -266,7 +266,9 @@ def grant(cluster: Cluster) -> None:
         (rbac, "roles", named | {"rules": RIGHTS}),
         (rbac, "rolebindings", named | {"roleRef": role, "subjects": [subject]}),
     ):
-        cluster.http.post(cluster.url(plural=plural, group=group), json=manifest).raise_for_status()
+        if namespace is None or plural != "serviceaccounts":
+            url = f"/{group}/namespaces/{namespace or cluster.namespace}/{plural}"
+            cluster.http.post(url, json=manifest).raise_for_status()
 
 
 def write_kubeconfig(path: Path, server: str) -> Path:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from cluster import Cluster
 
-from videojob_api import creation, kubernetes
+from videojob_api import creation, credentials
 from videojob_api.settings import Settings
 
 pytestmark = pytest.mark.cluster
@@ -198,7 +198,7 @@ async def test_without_its_rights_the_service_is_unavailable(api: httpx.AsyncCli
 async def test_a_token_that_was_replaced_is_read_again(
     settings: Settings, open_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kubernetes, "TOKEN_READ_AGAIN_SECONDS", 0)
+    monkeypatch.setattr(credentials, "TOKEN_READ_AGAIN_SECONDS", 0)
     assert settings.kubeconfig
     token = Path(settings.kubeconfig).with_suffix(".token")
     good = token.read_text()

@@ -3,6 +3,8 @@
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import imageio_ffmpeg
@@ -10,15 +12,13 @@ import pytest
 import pytest_asyncio
 from cluster import Cluster
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
-from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.api.conftest import serving
 
+from videojob_api.access.keys import new_key
 from videojob_api.app import create_app
-from videojob_api.settings import Settings
+from videojob_api.settings import Authentication, Settings
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-KEY = "a-key-that-opens"
 
 pytestmark = [
     pytest.mark.cluster,
@@ -29,22 +29,6 @@ pytestmark = [
 ]
 
 expect.set_options(timeout=120_000)
-
-
-class KeyGate:
-    """Stands where the service will ask for a key: 401 without the right one."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        open_paths = scope["type"] != "http" or scope["path"] == "/" or scope["path"].startswith("/page/")
-        if open_paths or dict(scope["headers"]).get(b"authorization") == f"Bearer {KEY}".encode():
-            await self._app(scope, receive, send)
-        else:
-            await JSONResponse({"error": {"code": "Unauthenticated", "message": "a key, please"}}, 401)(
-                scope, receive, send
-            )
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -229,18 +213,28 @@ async def test_a_link_to_one_job_opens_it_and_follows_it(
     await expect(viewer).to_contain_text("no such video")
 
 
+@pytest.fixture
+def with_a_key(settings: Settings, tmp_path: Path) -> tuple[Settings, str]:
+    """Settings that let one key in, and the key."""
+    key, entry = new_key("studio", settings.namespace, None)
+    file = tmp_path / "keys.json"
+    file.write_text(f'{{"keys": [{entry}]}}')
+    return replace(settings, authentication=Authentication.KEYS, keys_file=file), key
+
+
 async def test_with_keys_the_page_asks_for_one_and_plays_videos_with_it(
-    settings: Settings, context: BrowserContext, cluster: Cluster, finish: Callable[..., str], mp4: bytes
+    with_a_key: tuple[Settings, str], context: BrowserContext, cluster: Cluster, finish: Callable[..., str], mp4: bytes
 ) -> None:
+    settings, key = with_a_key
     cluster.create("guarded")
     finish("guarded", mp4)
-    async with serving(KeyGate(create_app(settings))) as url:
+    async with serving(create_app(settings)) as url:
         page = await context.new_page()
         await page.goto(url)
         await page.get_by_label("API key", exact=True).fill("wrong")
         await page.get_by_role("button", name="Use this key").click()
         await expect(page.get_by_text("That key was not accepted")).to_be_visible()
-        await page.get_by_label("API key", exact=True).fill(KEY)
+        await page.get_by_label("API key", exact=True).fill(key)
         await page.get_by_role("button", name="Use this key").click()
         video = page.locator(".card video")
         await expect(video).to_be_visible()

@@ -46,7 +46,12 @@ def complete(dead_settings: Settings, tmp_path: Path) -> dict[str, str]:
     ("change", "sentence"),
     [
         ({"VIDEOJOB_NAMESPACE": ""}, "the environment variable VIDEOJOB_NAMESPACE is not set"),
-        ({"VIDEOJOB_API_HOST": "203.0.113.1"}, "cannot listen on 203.0.113.1:0"),
+        ({"VIDEOJOB_API_HOST": "203.0.113.1"}, "the service listens on loopback only"),
+        (
+            {"VIDEOJOB_API_HOST": "203.0.113.1", "VIDEOJOB_API_ALLOW_ANYONE": "true"},
+            "cannot listen on 203.0.113.1:0",
+        ),
+        ({"VIDEOJOB_API_AUTH": "keys", "VIDEOJOB_API_KEYS_FILE": "/no.json"}, "keys /no.json: No such file"),
         ({"KUBECONFIG": "/nothing.yaml"}, "kubeconfig /nothing.yaml: No such file or directory"),
         ({"KUBECONFIG": "/dev/null"}, "kubeconfig /dev/null:"),
         ({"KUBECONFIG": "", "KUBERNETES_SERVICE_HOST": ""}, "service account of this pod:"),

@@ -16,7 +16,7 @@ def a_status(message: str, **details: Any) -> str:
     ("status", "body", "name", "http_status", "code"),
     [
         (401, a_status("Unauthorized"), "", 503, "ClusterUnavailable"),
-        (403, a_status('videojobs "a" is forbidden: exceeded quota: q'), "", 429, "QuotaExceeded"),
+        (403, a_status('videojobs "a" is forbidden: exceeded quota: q, used: 2'), "", 429, "QuotaExceeded"),
         (403, a_status('forbidden: User "x" cannot create resource "videojobs"'), "", 503, "ClusterUnavailable"),
         (403, a_status("admission webhook says no"), "", 403, "JobRejected"),
         (404, a_status('videojobs "a" not found'), "a", 404, "UnknownJob"),
@@ -40,3 +40,9 @@ def test_a_broken_rule_is_told_with_the_field_as_clients_spell_it() -> None:
     error = explain(422, a_status("VideoJob is invalid", causes=[cause]))
     assert (error.http_status, error.field) == (422, "num_frames")
     assert error.message == "num_frames: Invalid value: must be 8k+1 from 9 to 49 for this model"
+
+
+def test_a_quota_that_is_used_up_is_told_in_its_own_words() -> None:
+    words = "few, requested: count/videojobs.videojob.dev=1, used: count/videojobs.videojob.dev=2"
+    error = explain(403, a_status(f'videojobs.videojob.dev "a" is forbidden: exceeded quota: {words}'))
+    assert f"quota is used up ({words})" in error.message

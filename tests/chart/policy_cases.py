@@ -253,7 +253,8 @@ API = [
     Case("API", "create a VideoJob", Verdict.YES, _send("api", "POST", "videojobs", "", _CREATED)),
     Case("API", "cancel a VideoJob", Verdict.YES, _send("api", "PATCH", "videojobs", "one", {"spec": {"cancel": True}})),
     Case("API", "write the status of a VideoJob", Verdict.ROLE, _status("api", "one", {"phase": "Succeeded"})),
-    Case("API", "create a VideoJob in another namespace", Verdict.ROLE, _send("api", "POST", "videojobs", "", _CREATED, where="second")),
+    Case("API", "create a VideoJob in another served namespace", Verdict.YES, _send("api", "POST", "videojobs", "", _CREATED, where="second")),
+    Case("API", "create a VideoJob in a namespace that is not served", Verdict.ROLE, _send("api", "POST", "videojobs", "", _CREATED, where="unserved")),
     Case("API", "create a Job", Verdict.ROLE, _send("api", "POST", "jobs", "", _job())),
     Case("API", "read Secrets", Verdict.ROLE, _send("api", "GET", "secrets")),
 ]  # fmt: skip

@@ -31,9 +31,41 @@ def node_cache(render: Render) -> Rendered:
     return render(f"--values={CI}/node-cache-values.yaml")
 
 
+REVIEWS = "videojob-videojob-api-reviews"
+
+
+def test_the_api_asks_the_cluster_who_calls_and_may_do_no_more_than_that(default: Rendered) -> None:
+    assert default.environment("videojob-api")["VIDEOJOB_API_AUTH"] == "kubernetes"
+    assert default.one("ClusterRole", REVIEWS)["rules"] == [
+        {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
+        {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
+    ]
+    (subject,) = default.one("ClusterRoleBinding", REVIEWS)["subjects"]
+    assert (subject["name"], subject["namespace"]) == ("videojob-api", "videojob")
+
+
+def test_keys_are_mounted_from_their_secret(render: Render) -> None:
+    full = render(f"--values={CI}/full-values.yaml")
+    told, spec = full.environment("videojob-api"), full.pod_spec("videojob-api")
+    (volume,) = [each for each in spec["volumes"] if each["name"] == "keys"]
+    (mount,) = [each for each in spec["containers"][0]["volumeMounts"] if each["name"] == "keys"]
+    assert volume["secret"]["secretName"] == "video-keys"
+    assert told["VIDEOJOB_API_KEYS_FILE"] == f"{mount['mountPath']}/keys.json"
+    assert mount["readOnly"]
+    assert told["VIDEOJOB_NAMESPACE"] == "studio,research"
+    assert told["VIDEOJOB_API_CORS_ORIGINS"] == "https://studio.example.com,https://labs.example.com:8443"
+    assert not [each for each in full.of_kind("ClusterRole") if "reviews" in each["metadata"]["name"]]
+
+
+def test_an_api_for_everyone_is_told_so(node_cache: Rendered, default: Rendered) -> None:
+    assert node_cache.environment("videojob-api")["VIDEOJOB_API_ALLOW_ANYONE"] == "true"
+    assert "VIDEOJOB_API_ALLOW_ANYONE" not in default.environment("videojob-api")
+
+
 def test_nothing_optional_is_there_unless_it_is_asked_for(default: Rendered) -> None:
     assert {manifest["kind"] for manifest in default.manifests} == {
         "ClusterRole",
+        "ClusterRoleBinding",  # of the API, which asks who calls
         "ConfigMap",
         "CustomResourceDefinition",
         "Deployment",

@@ -57,7 +57,7 @@ def test_releases_of_one_name_in_two_namespaces_do_not_share_a_name_of_the_whole
         manifests = [each for each in yaml.safe_load_all(rendered.stdout) if each]
         return {(m["kind"], m["metadata"]["name"]) for m in manifests if "namespace" not in m["metadata"]}
 
-    assert len(names("first")) == 6
+    assert len(names("first")) == 8
     assert not names("first") & names("second")
 
 
@@ -84,8 +84,10 @@ def test_the_notes_warn_of_what_would_hurt_later(helm: Helm) -> None:
     assert "keeps them in the cluster" in notes("storage.accessKeyId=a,storage.secretAccessKey=b")
     assert "forbid" in notes("weights.hostPath=/w")
     assert "any VideoJob" in notes("admissionPolicies.enabled=false")
-    assert "authentication" in notes("api.ingress.enabled=true,api.ingress.hosts={a.example.com}")
-    assert "authentication" in notes("api.service.type=LoadBalancer")
+    assert "create token video" in notes()
+    assert "new-key" in notes("api.auth.mode=keys,api.auth.keysSecret=video-keys")
+    assert "whoever reaches the API" in notes("api.auth.mode=none,api.auth.allowAnyone=true")
+    assert "whoever reaches the API" not in notes()
     assert "downloads" in notes()
     assert "downloads" not in notes("weights.claim.existing=c")
 

@@ -115,6 +115,8 @@ def test_the_api_is_told_where_to_listen_and_which_namespace_it_serves(render: R
         environment.CATALOGUE: "/etc/videojob/catalogue.json",
         "VIDEOJOB_API_HOST": "127.0.0.1",
         "VIDEOJOB_API_PORT": "18000",
+        "VIDEOJOB_API_AUTH": "kubernetes",
+        "VIDEOJOB_API_REQUESTS_PER_MINUTE": "600",
         "VIDEOJOB_API_DELIVERY": "stream",
         "VIDEOJOB_API_PRESIGNED_SECONDS": "900",
         "TMPDIR": "/tmp",

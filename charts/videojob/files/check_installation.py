@@ -29,15 +29,15 @@ def call(url: str, body: object = None) -> dict[str, object]:
         return content
 
 
-def health() -> dict[str, object]:
-    """Ask the API how it is, again and again for a minute: its Service may be new."""
+def readiness() -> dict[str, object]:
+    """Ask the API whether Kubernetes and S3 answer it, again and again for a minute: its Service may be new."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            return call(f"{os.environ['API_URL']}/health")
+            return call(f"{os.environ['API_URL']}/readyz")
         except (urllib.error.URLError, OSError) as error:
             if time.monotonic() > deadline:
-                raise SystemExit(f"GET /health failed: {error}") from error
+                raise SystemExit(f"GET /readyz failed: {error}") from error
         time.sleep(1)
 
 
@@ -60,5 +60,5 @@ def dry_run() -> str:
 
 
 if __name__ == "__main__":
-    print("GET /health ->", json.dumps(health()), flush=True)
+    print("GET /readyz ->", json.dumps(readiness()), flush=True)
     print("dry run of a", dry_run(), "-> accepted", flush=True)

@@ -1,0 +1,85 @@
+"""Before every route: who calls, how often, and may it. Closed by default, so a new route is guarded without a word."""
+
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from videojob_api.access.callers import Caller, Guard
+from videojob_api.access.rates import Rates
+from videojob_api.access.verbs import verbs_of
+from videojob_api.errors import ApiError, Forbidden
+from videojob_api.failures import error_response
+
+NAMESPACE_HEADER = "X-Videojob-Namespace"
+
+CALLER = "videojob.caller"
+NAMESPACE = "videojob.namespace"
+"""What the gate leaves in the scope of a request."""
+
+OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"})
+OPEN_FOLDERS = ("/page/", "/docs/")
+"""Files that are the same for everyone, and what probes and Prometheus ask; nothing that tells of a job."""
+
+_SCHEME = "bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What the middleware asks.
+
+    Attributes:
+        namespaces: that are served, the default first.
+    """
+
+    guard: Guard
+    rates: Rates
+    namespaces: tuple[str, ...]
+
+    async def pass_through(self, scope: Scope) -> tuple[Caller, str]:
+        """Return who calls, and in which namespace.
+
+        Raises:
+            Unauthenticated: nobody that is known.
+            RateLimited: it calls too often.
+            Forbidden: it may not do this.
+        """
+        headers = Headers(scope=scope)
+        client = scope.get("client")
+        caller = await self.guard.admit(token_of(headers), client[0] if client else "")
+        scope[CALLER] = caller.name
+        self.rates.count(caller)
+        namespace = headers.get(NAMESPACE_HEADER) or caller.namespace or self.namespaces[0]
+        if namespace not in self.namespaces or caller.namespace not in {None, namespace}:
+            raise Forbidden(f"{caller.name} sees no namespace {namespace[:64]!r} here", field=NAMESPACE_HEADER)
+        await self.guard.permit(caller, namespace, verbs_of(scope["method"], scope["path"]))
+        return caller, namespace
+
+
+class GateMiddleware:
+    """Answer whoever may not pass, and let nothing else of the application know of it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection of ASGI."""
+        if scope["type"] == "http" and not is_open(scope["path"]):
+            gate: Gate = scope["app"].state.gate
+            try:
+                _, scope[NAMESPACE] = await gate.pass_through(scope)
+            except ApiError as error:
+                await error_response(error, scope["path"])(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def is_open(path: str) -> bool:
+    """Tell whether a path is for everyone."""
+    return path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
+
+
+def token_of(headers: Headers) -> str | None:
+    """Return the token of the header Authorization."""
+    given = headers.get("authorization", "")
+    return given[len(_SCHEME) :].strip() if given[: len(_SCHEME)].lower() == _SCHEME else None
