@@ -16,6 +16,7 @@ SPEED = "VIDEOJOB_SPEED"  # SpeedOptions as JSON; absent = all defaults
 S3_BUCKET = "VIDEOJOB_S3_BUCKET"
 S3_PREFIX = "VIDEOJOB_S3_PREFIX"
 CHECKPOINT_SECONDS = "VIDEOJOB_CHECKPOINT_SECONDS"  # at least so long between two; absent = 10, 0 = each step
+PROGRESS_SECONDS = "VIDEOJOB_PROGRESS_SECONDS"  # between two writes of progress within a stage; absent = 2
 
 MODEL_CACHE = "VIDEOJOB_MODEL_CACHE"  # a folder of staged models, set by a profile's env; absent = none
 

@@ -71,7 +71,8 @@ class _Attempt:
             logs.configure(settings)
             client = StatusClient(settings)
             # The GPU is looked at in the writer's thread, as often as the status is written.
-            self._reporter = Reporter(settings, StatusWriter(lambda status: client.patch(with_gpu(status))))
+            writer = StatusWriter(lambda status: client.patch(with_gpu(status)), settings.progress_seconds)
+            self._reporter = Reporter(settings, writer)
             self._render(settings, self._reporter)
             self._interruption.ignore()
         except Exception as error:  # noqa: BLE001 - whatever it is, it must be told

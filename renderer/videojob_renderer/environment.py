@@ -20,6 +20,7 @@ from videojob.speed import SpeedOptions
 from videojob_renderer.errors import InvalidEnvironment, InvalidRequest
 
 DEFAULT_CHECKPOINT_SECONDS = 10.0
+DEFAULT_PROGRESS_SECONDS = 2.0
 """What a pod that is killed without a warning loses at most, and some."""
 
 
@@ -32,6 +33,7 @@ class Settings:
         token_dir: folder with `token` and `ca.crt`, rewritten by the kubelet when they rotate.
         image: the image this process runs in, where the operator told it.
         checkpoint_seconds: at least so long between two checkpoints; 0 = one after each step.
+        progress_seconds: at least so long between two writes of progress within a stage.
         speed: the profile's wishes.
     """
 
@@ -46,6 +48,7 @@ class Settings:
     image: str | None
     request: ResolvedRequest = field(repr=False)  # holds the prompt
     checkpoint_seconds: float = DEFAULT_CHECKPOINT_SECONDS
+    progress_seconds: float = DEFAULT_PROGRESS_SECONDS
     speed: SpeedOptions = field(default_factory=SpeedOptions)
 
 
@@ -81,6 +84,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         image=environ.get(variables.IMAGE) or None,
         request=_request(environ[variables.REQUEST]),
         checkpoint_seconds=_seconds(environ, variables.CHECKPOINT_SECONDS, DEFAULT_CHECKPOINT_SECONDS),
+        progress_seconds=_seconds(environ, variables.PROGRESS_SECONDS, DEFAULT_PROGRESS_SECONDS),
         speed=_speed(environ.get(variables.SPEED) or "{}"),
     )
 

@@ -9,13 +9,11 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from videojob_renderer.environment import DEFAULT_PROGRESS_SECONDS
 from videojob_renderer.errors import StatusUnavailable
 from videojob_renderer.kubernetes import ApiServerAway
 
 _log = logging.getLogger(__name__)
-
-INTERVAL_SECONDS = 2.0
-"""Between two writes, unless one is urgent."""
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 15.0
@@ -31,7 +29,7 @@ class StatusWriter:
         interval_seconds: between two writes that are not urgent.
     """
 
-    def __init__(self, patch: Callable[[Status], None], interval_seconds: float = INTERVAL_SECONDS) -> None:
+    def __init__(self, patch: Callable[[Status], None], interval_seconds: float = DEFAULT_PROGRESS_SECONDS) -> None:
         self._patch = patch
         self._interval_seconds = interval_seconds
         self._changed = threading.Condition()

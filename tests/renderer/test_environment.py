@@ -107,6 +107,11 @@ def test_the_interval_of_checkpoints_is_read(environ: dict[str, str]) -> None:
     assert read_settings(environ | {"VIDEOJOB_CHECKPOINT_SECONDS": "2.5"}).checkpoint_seconds == 2.5
 
 
+def test_the_interval_of_progress_can_be_set(environ: dict[str, str]) -> None:
+    assert read_settings(environ).progress_seconds == 2
+    assert read_settings(environ | {"VIDEOJOB_PROGRESS_SECONDS": "30"}).progress_seconds == 30
+
+
 @pytest.mark.parametrize("text", ["often", "-1", "nan", "inf"])
 def test_an_interval_that_is_none_is_told(environ: dict[str, str], text: str) -> None:
     with pytest.raises(InvalidEnvironment, match=f"CHECKPOINT_SECONDS must be a number .* not '{text}'"):
