@@ -22,6 +22,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import torch  # noqa: E402 - after the path is set
 from gpu_bench import device as device_bench  # noqa: E402
 from gpu_bench import stages  # noqa: E402
+from gpu_bench.first_step import Start  # noqa: E402
+from gpu_bench.kernels import kernel_shares  # noqa: E402
 from gpu_bench.models import FULL_SHAPES, TINY_SHAPE, build  # noqa: E402
 from gpu_bench.record import Record  # noqa: E402
 from gpu_bench.steps import Bench  # noqa: E402
@@ -31,6 +33,7 @@ from videojob.speed_choices import Attention, StepCache  # noqa: E402
 from videojob_renderer.speed import compilation  # noqa: E402
 
 FAMILIES = (Family.COGVIDEOX_2B, Family.COGVIDEOX_5B, Family.COGVIDEOX_1_5)
+SHARES = {Family.COGVIDEOX_2B: 1, Family.COGVIDEOX_5B: 3, Family.COGVIDEOX_1_5: 2}  # of the time
 CACHES = (StepCache.PYRAMID_ATTENTION, StepCache.TAYLOR_SEER, StepCache.FIRST_BLOCK)
 
 
@@ -51,8 +54,11 @@ def main() -> None:
     if options.compile_cache:
         compilation.use_cache_folder(options.compile_cache)
     record.measure("device/floors", lambda: device_bench.floors(device, dtype, tiny=options.tiny))
+    if device.type == "cuda":
+        record.measure("device/attention", lambda: device_bench.attention_floors(device, dtype))
+    weights = [SHARES[Family(name)] for name in options.models]
     for number, name in enumerate(options.models):
-        share_seconds = record.left_seconds / (len(options.models) - number)
+        share_seconds = record.left_seconds * weights[number] / sum(weights[number:])
         _measure_model(record, Family(name), options, device=device, dtype=dtype, share_seconds=share_seconds)
     if not options.tiny:
         record.measure("text-encoder/encode", lambda: stages.text_encoder(device, dtype), needs_seconds=20)
@@ -108,7 +114,11 @@ class _Sections:
         self._step_seconds = stock["ms"] / 1e3 if stock else 1.0
         best = self._best_kernel()
         compiled = self._compiled(best)
+        if bench.device.type == "cuda":
+            self._measure("step/kernels", lambda: kernel_shares(bench), steps=3)
         self._end_to_end(compiled)
+        if self._family is Family.COGVIDEOX_5B:
+            self._first_steps(best, compiled)
         bench.do_not_compile()
         self._measure("identity/resume", lambda: bench.resumed_is_identical(4), steps=8)
         self._measure("identity/stock-pipeline", lambda: self._equal_to_stock(best), steps=8)
@@ -144,7 +154,7 @@ class _Sections:
         if compilation.compiler() is None:
             self._record.measure(f"{self._family}/step/{kernel}+compile", _no_compiler)
             return False
-        result = self._measure(f"step/{kernel}+compile", self._bench.compile, steps=6, seconds=60)
+        result = self._measure(f"step/{kernel}+compile", self._bench.compile, steps=6, seconds=30)
         if result is None:
             self._bench.do_not_compile()
         return result is not None
@@ -163,7 +173,23 @@ class _Sections:
         latents = kept[0] if kept else bench.start(torch.Generator("cpu").manual_seed(0)).latents
         self._measure("end-to-end/decode", lambda: stages.decode_stages(bench, latents), seconds=8)
         self._measure("stock/decode", lambda: stages.stock_decode(bench, latents), seconds=12)
+        self._measure("decode/other-convolutions", lambda: stages.other_convolutions(bench, latents), seconds=20)
         self._measure("decode/tiled", lambda: stages.tiled_decode(bench, latents), seconds=6)
+
+    def _first_steps(self, kernel: Attention, compiled: bool) -> None:
+        """Start processes that load all from disk: with the text encoder, without it, and compiled."""
+        with Start(self._bench, self._family, tiny=self._bench.shape.width < 100) as start:
+            if self._measure("start/write", start.write, seconds=40) is None:
+                return
+            starts = {"start/whole": (True, False), "start/embedding-cache": (False, False)}
+            if compiled:
+                starts["start/embedding-cache+compile"] = (False, True)
+            for name, (text_encoder, is_compiled) in starts.items():
+
+                def run(text_encoder: bool = text_encoder, is_compiled: bool = is_compiled) -> Any:
+                    return start.run(text_encoder=text_encoder, kernel=kernel, compiled=is_compiled)
+
+                self._measure(name, run, seconds=20)
 
     def _equal_to_stock(self, best: Attention) -> Any:
         """Compare with flash, which is what the stock pipeline runs; then with the best, which may round otherwise."""
@@ -190,7 +216,7 @@ class _Sections:
             return self._bench.step_ms()
 
         if self._measure("step/fp8", eager) and compilation.compiler():
-            self._measure("step/fp8+compile", self._bench.compile, steps=6, seconds=60)
+            self._measure("step/fp8+compile", self._bench.compile, steps=6, seconds=30)
 
 
 def _no_compiler() -> Any:

@@ -47,8 +47,9 @@ class Record:
         try:
             result = run()
         except Exception as error:  # noqa: BLE001 - the other measurements are worth having
-            place = traceback.format_exc().strip().splitlines()[-3:]
-            self._put(name, {"error": f"{type(error).__name__}: {str(error)[:500]}", "at": place})
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            at = f"{Path(place.filename).name}:{place.lineno}"
+            self._put(name, {"error": f"{type(error).__name__}: {str(error)[:500]}", "at": at})
             return None
         self._put(name, result, seconds=round(time.monotonic() - begun_seconds, 2))
         return result

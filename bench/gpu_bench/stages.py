@@ -94,6 +94,37 @@ def tiled_decode(bench: Bench, latents: torch.Tensor) -> dict[str, Any]:
     return {"decode_seconds": round(seconds[0], 3), "peak_gib": peak}
 
 
+def other_convolutions(bench: Bench, latents: torch.Tensor) -> dict[str, Any]:
+    """Measure decoding with channels last in memory, and with cuDNN trying its algorithms; compare the frames."""
+    whole = _without_padding(bench, latents)
+    usual = np.concatenate(list(decode(bench.pipeline, whole)))
+    result: dict[str, Any] = {}
+
+    def measure(name: str) -> None:
+        frames = np.concatenate(list(decode(bench.pipeline, whole)))  # warm up
+        seconds = seconds_of(lambda: list(decode(bench.pipeline, whole)), bench.device)
+        largest = int(np.abs(frames.astype(np.int16) - usual).max())
+        result[name] = {"decode_seconds": round(seconds, 3), "largest_difference_of_255": largest}
+
+    torch.backends.cudnn.benchmark = True
+    try:
+        measure("cudnn_benchmark")
+        _lay_out(bench.pipeline.vae, torch.channels_last_3d)
+        measure("channels_last_and_benchmark")
+        torch.backends.cudnn.benchmark = False
+        measure("channels_last")
+    finally:
+        torch.backends.cudnn.benchmark = False
+        _lay_out(bench.pipeline.vae, torch.contiguous_format)
+    return result
+
+
+def _lay_out(vae: torch.nn.Module, memory_format: torch.memory_format) -> None:
+    for module in vae.modules():
+        if isinstance(module, torch.nn.Conv3d):
+            module.to(memory_format=memory_format)
+
+
 def load_time(bench: Bench) -> dict[str, Any]:
     """Write the transformer to disk and load it straight to the device: from the page cache, as after a prefetch."""
     transformer = bench.pipeline.transformer

@@ -59,7 +59,7 @@ class Bench:
 
     def use_stock(self) -> None:
         """Go back to diffusers' own attention."""
-        self.pipeline.transformer.set_attn_processor(self.stock_processors)
+        self.pipeline.transformer.set_attn_processor(dict(self.stock_processors))  # which empties what it is given
 
     def use(self, kernel: Attention) -> None:
         """Attend with a kernel."""
@@ -90,16 +90,19 @@ class Bench:
         ]
         transformer = self.pipeline.transformer
         name = step_caches.use_cache(transformer, cache)
+        seconds: list[float] = []
         try:
-            seconds = seconds_of(lambda: self.denoised(steps), self.device)
+            peak = peak_gib(self.device, lambda: seconds.append(seconds_of(lambda: self.denoised(steps), self.device)))
         finally:
+            step_caches.refresh(transformer)
             transformer.disable_cache()
             for handle in handles:
                 handle.remove()
         attentions = len(transformer.transformer_blocks) * steps
         return {
             "cache": name,
-            "ms_per_step": round(seconds / steps * 1e3, 2),
+            "ms_per_step": round(seconds[0] / steps * 1e3, 2),
+            "peak_gib": peak,
             "attentions_done": f"{count[0]}/{attentions}",
         }
 

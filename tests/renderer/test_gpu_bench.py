@@ -25,7 +25,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     command = [sys.executable, "bench/gpu.py", "--tiny", "--cpu", "--models", "5b", "--output", str(output)]
     environment = os.environ | {"PYTHONPATH": str(folder)}
     run = subprocess.run(
-        [*command, "--skip", "compile", "load"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [*command, "--skip", "compile", "load", "start"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
     content: dict[str, Any] = json.loads(output.read_text())
@@ -36,7 +36,7 @@ def test_no_measurement_fails(record: dict[str, Any]) -> None:
     measured = record["measurements"]
     assert {name: entry for name, entry in measured.items() if "error" in entry} == {}
     skipped = {name for name, entry in measured.items() if "skipped" in entry}
-    assert skipped == {"5b/step/flash+compile", "5b/step/fp8+compile", "5b/load"}
+    assert skipped == {"5b/step/flash+compile", "5b/step/fp8+compile", "5b/load", "5b/start/write"}
     assert record["finished"]
     assert record["torch"]
 
@@ -52,3 +52,14 @@ def test_each_cache_saves_something(record: dict[str, Any]) -> None:
     for cache in ("pyramidAttention", "taylorSeer"):
         done, whole = record["measurements"][f"5b/cache/{cache}"]["result"]["attentions_done"].split("/")
         assert int(done) < int(whole)
+
+
+def test_a_process_is_followed_from_its_start_to_its_first_step(tmp_path: Path) -> None:
+    output = tmp_path / "gpu.json"
+    command = [sys.executable, "bench/gpu.py", "--tiny", "--cpu", "--models", "5b", "--output", str(output)]
+    others = ("step/", "end-to-end", "decode", "identity", "cache/", "load", "start/embedding-cache")
+    subprocess.run([*command, "--skip", *others], cwd=ROOT, capture_output=True, check=True)
+    measured = json.loads(output.read_text())["measurements"]
+    reached = measured["5b/start/whole"]["result"]["seconds_since_start"]
+    assert list(reached) == ["interpreter", "imported", "loaded", "encoded", "first_step", "second_step"]
+    assert sorted(reached.values()) == list(reached.values())

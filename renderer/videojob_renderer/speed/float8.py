@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.functional import ScalingType, scaled_mm
 
 _DTYPE = torch.float8_e4m3fn
 _LARGEST = torch.finfo(_DTYPE).max
@@ -44,14 +43,13 @@ class Float8Linear(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # (..., inputs) -> (..., outputs)
         """Multiply."""
         rows, scale = _quantized(x.flatten(0, -2))
-        product = scaled_mm(
+        # torch's public scaled_mm cannot be compiled with torch 2.11; what it calls can, and torchao calls it too.
+        product = torch._scaled_mm(  # noqa: SLF001
             rows,
             self.weight.t(),
-            scale,
-            ScalingType.RowWise,
-            self.scale,
-            ScalingType.RowWise,
-            output_dtype=torch.bfloat16,  # the one that row-wise scales can give
+            scale_a=scale,
+            scale_b=self.scale,
+            out_dtype=torch.bfloat16,  # the one that row-wise scales can give
             use_fast_accum=x.is_cuda,
         ).to(x.dtype)
         if self.bias is not None:
