@@ -45,7 +45,7 @@ env: setup ## Print shell settings for the local stack: eval "$$(make -s env)"
 .PHONY: test
 test: setup ## Run all tests (TESTS=path to run some)
 	@$(PYTHON_BIN) -m videojob_local build
-	@$(PYTHON_BIN) -m pytest --numprocesses=$(TEST_WORKERS) --dist=loadfile $(TESTS)
+	@$(PYTHON_BIN) -m pytest --numprocesses=$(TEST_WORKERS) --dist=loadfile --reruns=1 $(TESTS)
 
 .PHONY: bench-downloads
 bench-downloads: setup ## Measure a hundred downloads of a 50 MB video at once and write bench/results/api-downloads.json

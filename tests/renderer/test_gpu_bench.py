@@ -25,7 +25,12 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     command = [sys.executable, "bench/gpu.py", "--tiny", "--cpu", "--models", "5b", "--output", str(output)]
     environment = os.environ | {"PYTHONPATH": str(folder)}
     run = subprocess.run(
-        [*command, "--skip", "compile", "load", "start"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [*command, "--skip", "compile", "load", "start"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.returncode == 0, run.stderr
     content: dict[str, Any] = json.loads(output.read_text())
