@@ -14,11 +14,12 @@ from cluster import Kubectl
 from real_cluster import RealCluster
 
 from videojob_local.binaries import Binaries
+from videojob_local.errors import ProgramFailed, ToolMissing
 from videojob_local.images.base import ensure_base
 from videojob_local.images.build import PARTS, Image, build
 from videojob_local.images.engine import Engine, podman
 from videojob_local.paths import cache_folder
-from videojob_local.real_node.requirements import install_packages, why_not
+from videojob_local.real_node.requirements import install_packages, what_is_forbidden, why_not
 from videojob_local.real_node.stack import RealStack
 from videojob_local.tiny_models import ensure_tiny_models
 
@@ -35,15 +36,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def engine() -> Engine:
-    """podman, because containerd gets the images from its store."""
-    install_packages()
+    """podman, because containerd gets the images from its store; skipped where the machine cannot have a node."""
+    try:
+        install_packages()
+    except ProgramFailed as error:
+        pytest.skip(f"the packages of a real node cannot be installed: {' '.join(str(error).split())}")
+    if reason := what_is_forbidden(cache_folder() / f"real-node-probe-{os.getpid()}"):
+        pytest.skip(reason)
     return podman()
 
 
 @pytest.fixture(scope="session")
 def base(engine: Engine) -> str:
     """The Python image below all three."""
-    return ensure_base(engine)
+    try:
+        return ensure_base(engine)
+    except (ToolMissing, ProgramFailed) as error:
+        pytest.skip(f"there is no Python image to build on: {' '.join(str(error).split())}")
 
 
 @pytest.fixture(scope="session")
