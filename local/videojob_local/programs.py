@@ -1,11 +1,13 @@
-"""Run a program to its end, and turn its failure into one sentence with its last words."""
+"""Find programs and run them to their end; turn a failure into one sentence with the program's last words."""
 
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from videojob_local.errors import ProgramFailed
+from videojob_local.errors import ProgramFailed, ToolMissing
+from videojob_local.paths import REPOSITORY
 
 _LAST_LINES = 15
 
@@ -35,6 +37,18 @@ def output_of(
         words = _last_lines(result.stderr or result.stdout)
         raise ProgramFailed(f"{name} {argv[1] if len(argv) > 1 else ''} failed; it said:\n{words}")
     return result.stdout.strip()
+
+
+def find_uv() -> Path:
+    """Return uv, from PATH or from where the set-up put it.
+
+    Raises:
+        ToolMissing: it is in neither.
+    """
+    found = shutil.which("uv") or shutil.which("uv", path=str(REPOSITORY / ".uv/bin"))
+    if not found:
+        raise ToolMissing("uv is missing: run `make setup`")
+    return Path(found)
 
 
 def pipe(first: Sequence[str | Path], second: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> None:

