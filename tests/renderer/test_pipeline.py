@@ -2,15 +2,14 @@
 
 import json
 import shutil
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from diffusers import CogVideoXDDIMScheduler, CogVideoXDPMScheduler
+from loopback_server import LoopbackServer, Quiet
 
 from videojob.families import Family
 from videojob.resolve import ResolvedRequest
@@ -118,7 +117,7 @@ def test_a_model_of_another_family_than_the_catalogue_says_is_told(make_request:
 REFUSALS = {"gated": (401, "GatedRepo"), "absent": (404, "RepoNotFound"), "unrevised": (404, "RevisionNotFound")}
 
 
-class Hub(BaseHTTPRequestHandler):
+class Hub(Quiet, BaseHTTPRequestHandler):
     """A hub that refuses whatever is asked of it, for the reason that the repository's name says."""
 
     def do_GET(self) -> None:
@@ -129,21 +128,13 @@ class Hub(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def log_message(self, *_: Any) -> None:
-        pass
-
 
 @pytest.fixture
 def refusing_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
-    monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", f"http://127.0.0.1:{server.server_address[1]}")
-    yield
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with LoopbackServer(Hub) as server:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.endpoint)
+        monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", server.endpoint)
+        yield
 
 
 @pytest.mark.parametrize(

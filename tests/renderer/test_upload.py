@@ -2,13 +2,13 @@
 
 import base64
 import hashlib
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pytest
+from loopback_server import LoopbackServer, Quiet
 from types_boto3_s3 import S3Client
 
 from videojob_local.s3 import Storage
@@ -22,27 +22,16 @@ DESTINATION = Destination("videos", "renders", "studio", "uid-1", "squirrel-x7k2
 SetVariables = Callable[[dict[str, str]], None]
 
 
-class UnsteadyStorage:
+class UnsteadyStorage(LoopbackServer):
     """An S3 server that fails as told, and then takes what it is given; 0 breaks the connection."""
 
     def __init__(self, failures: list[int]) -> None:
         self.bodies: list[bytes] = []
         self._failures = failures
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(self._handler())
 
     def _handler(storage: Self) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - `self` is the handler's
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet, BaseHTTPRequestHandler):
             def do_PUT(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 code = storage._failures.pop(0) if storage._failures else 200
@@ -61,9 +50,6 @@ class UnsteadyStorage:
                     self.send_header("Content-Length", str(len(body)))
                     self.end_headers()
                     self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                pass
 
         return Handler
 

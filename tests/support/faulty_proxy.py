@@ -7,15 +7,16 @@ import contextlib
 import json
 import socket
 import ssl
-import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from loopback_server import LoopbackServer, Quiet
 
 from videojob_local.control_plane import write_kubeconfig
 from videojob_local.pki import SERVER, Authority
@@ -46,7 +47,7 @@ class Request:
         return self.method not in {"GET", "HEAD"}
 
 
-class FaultyProxy:
+class FaultyProxy(LoopbackServer):
     """The proxy; a context manager.
 
     Attributes:
@@ -71,20 +72,14 @@ class FaultyProxy:
         self._ca = authority.path
         self.streams: set[HTTPSConnection] = set()
         self.poison: dict[str, dict[str, Any]] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self}))
-        self._server.daemon_threads = True
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(pair.cert, pair.key)
-        self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        super().__init__(type("Handler", (_Handler,), {"proxy": self}), pair)
 
     def kubeconfig(self, path: Path) -> Path:
         """Rewrite a kubeconfig with a token so that it leads through the proxy."""
         content = json.loads(path.read_text())
         user = content["users"][0]["user"]
         namespace = content["contexts"][0]["context"]["namespace"]
-        write_kubeconfig(path, f"https://127.0.0.1:{self._server.server_address[1]}", self._ca, user, namespace)
+        write_kubeconfig(path, f"https://127.0.0.1:{self.port}", self._ca, user, namespace)
         return path
 
     def cut_watches(self) -> None:
@@ -115,18 +110,12 @@ class FaultyProxy:
         """Kinds whose error event nobody has got yet."""
         return set(self.poison)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.cut_watches()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__exit__()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet, BaseHTTPRequestHandler):
     """Serves one connection of the operator."""
 
     protocol_version = "HTTP/1.1"
@@ -200,6 +189,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
-
-    def log_message(self, *_: Any) -> None:
-        pass

@@ -8,17 +8,19 @@ import hashlib
 import json
 import threading
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote
+
+from loopback_server import LoopbackServer, Quiet
 
 REPOSITORY = "studio/tiny"
 COMMIT = "1137dacfc2c9c012bed6a0793f4ecf2ca8e7ba01"
 REVISIONS = ("main", "v2", COMMIT)
 
 
-class HubServer:
+class HubServer(LoopbackServer):
     """The server; a context manager.
 
     Attributes:
@@ -36,19 +38,7 @@ class HubServer:
         self.answers: list[int] = []
         self.damaged: set[str] = set()
         self.gates: dict[str, threading.Event] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(partial(_Handler, self))
 
     def info(self) -> dict[str, Any]:
         """What `model_info` with the files' metadata returns."""
@@ -72,7 +62,7 @@ class HubServer:
         return content[:-1] + bytes([content[-1] ^ 1]) if name in self.damaged else content
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def __init__(self, hub: HubServer, *arguments: Any) -> None:
@@ -139,6 +129,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        pass

@@ -2,8 +2,10 @@
 
 import threading
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Self
+
+from loopback_server import LoopbackServer, Quiet
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,7 @@ class Received:
     body: bytes
 
 
-class Receiver:
+class Receiver(LoopbackServer):
     """The server; a context manager.
 
     Attributes:
@@ -31,26 +33,18 @@ class Receiver:
         self.location = ""
         self.hold = threading.Event()
         self.hold.set()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        super().__init__(self._handler())
 
     def url(self, host: str = "127.0.0.1", path: str = "/hook") -> str:
         """Return a URL that leads here."""
-        return f"http://{host}:{self._server.server_address[1]}{path}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        return f"http://{host}:{self.port}{path}"
 
     def __exit__(self, *_: object) -> None:
         self.hold.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__exit__()
 
     def _handler(receiver: Self) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - `self` is the handler's
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet, BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.received.append(Received(self.path, dict(self.headers), body))
@@ -64,8 +58,5 @@ class Receiver:
                     self.send_header("Location", receiver.location)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                pass
 
         return Handler

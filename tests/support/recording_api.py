@@ -4,18 +4,17 @@ It records merge patches of a status, and can be told to refuse or to break conn
 """
 
 import json
-import ssl
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Self
 
+from loopback_server import LoopbackServer, Quiet
 from renderer_process import UID
 
 from videojob_local.pki import SERVER, Authority
 
 
-class RecordingApi:
+class RecordingApi(LoopbackServer):
     """The server; a context manager.
 
     Attributes:
@@ -38,18 +37,7 @@ class RecordingApi:
         pair = authority.issue("server", "server", SERVER)
         (self.token_dir / "ca.crt").write_bytes(authority.path.read_bytes())
         (self.token_dir / "token").write_text("first-token")
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(pair.cert, pair.key)
-        # The handshake belongs to the thread of its connection: a client that breaks it off is no fault of the server.
-        self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-
-    @property
-    def port(self) -> int:
-        """The port on loopback."""
-        return self._server.server_address[1]
+        super().__init__(self._handler(), pair)
 
     @property
     def statuses(self) -> list[dict[str, Any]]:
@@ -61,17 +49,8 @@ class RecordingApi:
         """The progress that was sent."""
         return [status["progress"] for status in self.statuses if "progress" in status]
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
     def _handler(api: Self) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - `self` is the handler's
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet, BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_PATCH(self) -> None:
@@ -88,8 +67,5 @@ class RecordingApi:
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
                 self.wfile.write(text.encode())
-
-            def log_message(self, *_: Any) -> None:
-                pass
 
         return Handler

@@ -1,14 +1,15 @@
 """A proxy before the S3 server that tells of each object that has arrived: a test can then act at that very moment."""
 
 import http.client
-import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Self
 from urllib.parse import urlsplit
 
+from loopback_server import LoopbackServer, Quiet
 
-class S3Proxy:
+
+class S3Proxy(LoopbackServer):
     """The proxy; a context manager.
 
     Requests go on with the Host they came with, so that their signatures hold.
@@ -21,22 +22,10 @@ class S3Proxy:
     def __init__(self, endpoint: str, on_put: Callable[[str, bytes], None]) -> None:
         self._target = urlsplit(endpoint)
         self._on_put = on_put
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign] - clients may be killed
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(self._handler())
 
     def _handler(proxy: Self) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - `self` is the handler's
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet, BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
@@ -65,8 +54,5 @@ class S3Proxy:
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
-
-            def log_message(self, *_: Any) -> None:
-                pass
 
         return Handler
