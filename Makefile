@@ -56,6 +56,16 @@ bench-operator: setup ## Measure the operator with 10,000 jobs and write bench/r
 	@$(PYTHON_BIN) -m videojob_local build
 	@$(PYTHON_BIN) bench/operator
 
+.PHONY: bench-scale
+bench-scale: setup ## Simulate 1,000 nodes with 8 GPUs each and write bench/results/scale.json (some 20 minutes)
+	@$(PYTHON_BIN) -m videojob_local build
+	@PYTHONPATH=bench/operator $(PYTHON_BIN) bench/scale
+
+.PHONY: chaos
+chaos: setup ## Kill parts at random while 300 videos are rendered; write bench/results/chaos.json (JOBS=300, SEED=…)
+	@$(PYTHON_BIN) -m videojob_local build
+	@$(PYTHON_BIN) -m bench.chaos $(if $(JOBS),--jobs=$(JOBS)) $(if $(SEED),--seed=$(SEED))
+
 .PHONY: images
 images: setup ## Build the three images with docker or podman (REGISTRY=registry.example.com/video TAG=0.1.0)
 	@$(PYTHON_BIN) -m videojob_local images
