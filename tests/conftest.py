@@ -20,9 +20,16 @@ from videojob_local.stack import Stack
 
 _numbers = itertools.count(1)
 
+LEAVE_RESULT = (
+    'printf \'{"reason": "Completed", "message": "left", "artifacts": {"video": {"uri": "s3://videos/%s/%s/%s/a.mp4"}}}\''
+    ' "$VIDEOJOB_NAMESPACE" "$VIDEOJOB_UID" "$VIDEOJOB_POD_NAME" > "$VIDEOJOB_TERMINATION_LOG"'
+)
+"""Ends as a renderer whose API server was away does: with 0, and its result in the termination message."""
+
 TEST_IMAGES = {
     "test/sh:*": ["/bin/sh"],
     "test/sleep:*": ["/bin/sleep", "600"],
+    "test/left-result:*": ["/bin/sh", "-c", LEAVE_RESULT],
     **{f"test/exit-{code}:*": ["/bin/sh", "-c", f"exit {code}"] for code in (0, 1, 64, 65, 70, 75)},
 }
 """Images of the node beside the product's own, for pods that need not render."""

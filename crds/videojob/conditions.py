@@ -8,7 +8,7 @@ class ConditionType(StrEnum):
 
     ACCEPTED = "Accepted"  # the request is valid here: model and profile are known
     SCHEDULED = "Scheduled"  # a pod of this job has a node
-    RUNNING = "Running"  # the renderer's container runs
+    RUNNING = "Running"  # the renderer is at work: its model is loaded
     SUCCEEDED = "Succeeded"  # True: the video is there; False: it never will be; Unknown: not yet known
     NOTIFIED = "Notified"  # the webhook was told
 

@@ -21,6 +21,7 @@ import uvloop
 from videojob.errors import ConfigurationError
 from videojob_operator.cache import Cache
 from videojob_operator.client import Client
+from videojob_operator.context import Context
 from videojob_operator.controller import Controller
 from videojob_operator.credentials import Credentials, find_credentials
 from videojob_operator.health import Health
@@ -115,20 +116,10 @@ class Operator:
         namespaces = self.settings.namespaces or (self.credentials.namespace,)
         sender = WebhookClient(self.settings.webhook_allowed_networks)
         secret = self.settings.webhook_secret_file
-        notifier = Notifier(client, self.cache, sender, secret, self.metrics, clock=client.clock.now, may_act=may_act)
-        controller = Controller(
-            self.live,
-            client,
-            self.cache,
-            self.queue,
-            namespaces=namespaces,
-            clock=client.clock.now,
-            health=self.health,
-            metrics=self.metrics,
-            notifier=notifier,
-            may_act=may_act,
-        )
-        registry = build_registry(self.credentials, self.cache, self.queue, controller, self.health)
+        context = Context(client, self.cache, self.queue, self.metrics, client.clock.now, may_act)
+        notifier = Notifier(context, sender, secret)
+        controller = Controller(context, self.live, namespaces, health=self.health, notifier=notifier)
+        registry = build_registry(self.credentials, context, controller, self.health)
         self.metrics.leader.set_function(lambda: float(may_act.is_set()))
         work = asyncio.ensure_future(kopf.operator(registry=registry, namespaces=namespaces, standalone=True))
         await asyncio.wait({work, told_to_end}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,7 +1,7 @@
 """The newest known version of each object, from watch events and from the answers to own writes alike.
 
 Without the answers to own writes, 1,000 jobs cost 2,000 status patches: a worker looks again before its own write
-comes back through the watch.
+comes back through the watch. When it does come back it is no news: who wrote has looked again already.
 
 An object is dropped by its uid, never by its name alone: the end of an old object and the birth of its namesake reach
 us in any order.
@@ -42,18 +42,21 @@ class Cache:
         return [found.get("status", {}).get("phase", Phase.PENDING.value) for found in objects]
 
     def absorb(self, kind: Kind, manifest: Manifest) -> Key | None:
-        """Take in an object, unless a newer version of it is known.
+        """Take in an object, unless this version of it or a newer one is known.
 
         Returns:
-            The key of the VideoJob concerned; None for a pod whose label names none.
+            The key of the VideoJob concerned; None where this is no news, such as the echo of an own write, and for a
+            pod whose label names no VideoJob.
         """
         key = _video_job_key(kind, manifest)
-        if key:
-            objects = self._objects[kind].setdefault(key, {})
-            name = manifest["metadata"]["name"]
-            if name not in objects or _version(manifest) > _version(objects[name]):
-                meta = {field: value for field, value in manifest["metadata"].items() if field != _UNUSED_METADATA}
-                objects[name] = {**manifest, "metadata": meta}
+        if not key:
+            return None
+        objects = self._objects[kind].setdefault(key, {})
+        name = manifest["metadata"]["name"]
+        if name in objects and _version(manifest) <= _version(objects[name]):
+            return None
+        meta = {field: value for field, value in manifest["metadata"].items() if field != _UNUSED_METADATA}
+        objects[name] = {**manifest, "metadata": meta}
         return key
 
     def forget(self, kind: Kind, manifest: Manifest) -> Key | None:

@@ -61,14 +61,20 @@ class Client:
         """
         return await self._call("POST", self._url(Kind.JOBS, job["metadata"]["namespace"]), json=job)
 
-    async def delete_job(self, key: Key, uid: str) -> None:
-        """Delete the Job of this uid; its pods get SIGTERM at once, not when the Job is gone.
+    async def delete(self, kind: Kind, key: Key, uid: str) -> Manifest | None:
+        """Delete the Job or the VideoJob of this uid, and in the background all that is owned.
+
+        The pods of a Job get SIGTERM at once, not when the Job is gone.
+
+        Returns:
+            The object where something still holds it; None where it is gone.
 
         Raises:
-            Conflict: it is gone, or another Job has its name.
+            Conflict: it was gone before, or another has its name.
         """
         options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
-        await self._call("DELETE", self._url(Kind.JOBS, *key), json=options)
+        answer = await self._call("DELETE", self._url(kind, *key), json=options)
+        return None if answer["kind"] == "Status" else answer
 
     async def end_job(self, key: Key, uid: str, seconds: int) -> Manifest:
         """Let the Job of this uid pass its deadline: the Job controller stops its pod and keeps those that have ended.
@@ -88,15 +94,6 @@ class Client:
         patch = {"metadata": {"uid": uid}, "status": {"phase": "Failed", "conditions": [condition]}}
         kind = {"Content-Type": "application/strategic-merge-patch+json"}  # conditions are merged by their type
         return await self._call("PATCH", self._url(Kind.PODS, namespace, name) + "/status", json=patch, headers=kind)
-
-    async def delete_video_job(self, key: Key, uid: str) -> None:
-        """Delete the VideoJob of this uid, its Job and pods with it.
-
-        Raises:
-            Conflict: it is gone, or another has its name.
-        """
-        options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
-        await self._call("DELETE", self._url(Kind.VIDEO_JOBS, *key), json=options)
 
     async def suspend_job(self, key: Key, *, suspend: bool) -> Manifest:
         """Suspend a Job or let it go on."""
@@ -180,16 +177,16 @@ class Client:
     async def _call(self, method: str, url: str, **arguments: Any) -> Manifest:
         try:
             async with self._http.request(method, url, **arguments) as answer:
-                text = await answer.text()
+                body = await answer.read()
                 self.clock.hear(answer.headers.get("Date"))
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             self._on_answer(method, 0)
             raise KubernetesUnavailable(f"{method} {url}: {str(error) or type(error).__name__}") from error
         self._on_answer(method, answer.status)
         if answer.status < 400:
-            content: Manifest = json.loads(text)
+            content: Manifest = json.loads(body)
             return content
-        message = _message(text)
+        message = _message(body)
         if answer.status in (404, 409):
             raise Conflict(f"{method} {url}: {message}")
         if answer.status in (401, 429) or answer.status >= 500:
@@ -197,9 +194,9 @@ class Client:
         raise Refused(message)
 
 
-def _message(text: str) -> str:
+def _message(body: bytes) -> str:
     """The message of a metav1.Status, or the text itself: of a resource the server does not know, and of a proxy."""
     try:
-        return str(json.loads(text)["message"])
+        return str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
-        return text.strip()[:200]
+        return body.decode(errors="replace").strip()[:200]

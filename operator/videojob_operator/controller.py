@@ -4,14 +4,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
-from datetime import datetime
 
 from videojob.names import NAME_LABEL
 from videojob.phases import TERMINAL_PHASES, Phase
+from videojob.reasons import Reason
 from videojob_operator.backoff import EndlessBackoff
-from videojob_operator.cache import Cache
-from videojob_operator.client import SELECTORS, Client
+from videojob_operator.client import SELECTORS
+from videojob_operator.context import Context, log_fields
 from videojob_operator.errors import Conflict, KubernetesUnavailable, OperatorError, Refused
 from videojob_operator.events import phase_event
 from videojob_operator.evidence import wanted_evidence
@@ -20,7 +19,6 @@ from videojob_operator.limits import failed_by_us
 from videojob_operator.live_settings import LiveSettings
 from videojob_operator.lookups import Lookups
 from videojob_operator.manifests import Key, Kind, Manifest
-from videojob_operator.metrics import Metrics
 from videojob_operator.notifier import Notifier
 from videojob_operator.observed import Observed
 from videojob_operator.reconcile import (
@@ -37,7 +35,6 @@ from videojob_operator.reconcile import (
 )
 from videojob_operator.refusals import why_refused
 from videojob_operator.status import Summary, derive_status, difference
-from videojob_operator.work_queue import WorkQueue
 
 WORKERS = 32
 RESYNC_SECONDS = 600
@@ -51,35 +48,30 @@ class Controller:
     """Everything between the watches and the writes.
 
     Args:
-        clock: tells the time for status fields.
-        may_act: set while this operator is the one that works; the workers rest while it is not.
+        context: what is shared; the workers rest while this operator may not act.
+        settings: catalogue and profiles as they are now.
+        namespaces: where VideoJobs are looked after.
+        health: told whether all is ready.
+        notifier: gets each VideoJob after a look at it.
     """
 
     def __init__(
         self,
+        context: Context,
         settings: LiveSettings,
-        client: Client,
-        cache: Cache,
-        queue: WorkQueue,
-        *,
         namespaces: tuple[str, ...],
-        clock: Callable[[], datetime],
+        *,
         health: Health,
-        metrics: Metrics,
         notifier: Notifier,
-        may_act: asyncio.Event,
     ) -> None:
+        self._context = context
+        self._client = context.client
+        self._queue = context.queue
         self._settings = settings
-        self._client = client
-        self._lookups = Lookups(client, time.monotonic)
-        self._cache = cache
-        self._queue = queue
+        self._lookups = Lookups(context.client, time.monotonic)
         self._namespaces = namespaces
-        self._clock = clock
         self._health = health
-        self._metrics = metrics
         self._notifier = notifier
-        self._may_act = may_act
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -110,23 +102,24 @@ class Controller:
         await self._notifier.stop()
 
     async def _work(self) -> None:
+        metrics = self._context.metrics
         while True:
             key = await self._queue.get()
-            await self._may_act.wait()
+            await self._context.may_act.wait()
             names = {"job": key.name, "namespace": key.namespace}
             try:
-                with self._metrics.reconcile_seconds.time():
+                with metrics.reconcile_seconds.time():
                     await self._look(key)
             except KubernetesUnavailable as error:
-                self._metrics.reconcile_errors.labels("unavailable").inc()
+                metrics.reconcile_errors.labels("unavailable").inc()
                 log.warning("Kubernetes is unavailable; trying again", extra=names | {"error": str(error)})
                 self._queue.failed(key, longest_pause_seconds=LONGEST_PAUSE_UNAVAILABLE_SECONDS)
             except OperatorError as error:
-                self._metrics.reconcile_errors.labels("refused").inc()
+                metrics.reconcile_errors.labels("refused").inc()
                 log.warning("refused; trying again", extra=names | {"error": str(error)})
                 self._queue.failed(key, longest_pause_seconds=LONGEST_PAUSE_REFUSED_SECONDS)
             except Exception:  # a bug with one job must not end the work for all others
-                self._metrics.reconcile_errors.labels("bug").inc()
+                metrics.reconcile_errors.labels("bug").inc()
                 log.exception("reconciling failed", extra=names)
                 self._queue.failed(key, longest_pause_seconds=LONGEST_PAUSE_REFUSED_SECONDS)
             else:
@@ -134,11 +127,12 @@ class Controller:
 
     async def _look(self, key: Key) -> None:
         """Reconcile one key."""
-        observed = self._cache.observe(key)
+        cache = self._context.cache
+        observed = cache.observe(key)
         if observed.foreign_job() and observed.phase not in TERMINAL_PHASES:
             await self._refresh(key, observed)  # no watch tells of Jobs that are not ours
-            observed = self._cache.observe(key)
-        now = self._clock()
+            observed = cache.observe(key)
+        now = self._context.clock()
         wanted = wanted_evidence(observed, now)
         evidence = await self._lookups.find(key.namespace, wanted)
         decision = reconcile(observed, self._settings.current, now, evidence)
@@ -151,9 +145,10 @@ class Controller:
         for seconds in (decision.requeue_after_seconds, wanted.again_seconds):
             if seconds is not None:
                 self._queue.add_later(key, seconds)
-        self._notifier.offer(key, self._cache.get(Kind.VIDEO_JOBS, key))
+        self._notifier.offer(key, cache.get(Kind.VIDEO_JOBS, key))
 
     async def _carry_out(self, key: Key, observed: Observed, action: Action) -> None:
+        learn, named = self._context.learn, log_fields(key, observed.uid)
         match action:
             case CreateJob(job, again):
                 if again:
@@ -161,19 +156,20 @@ class Controller:
                     self._require_unchanged(key, observed)
                 await self._create(key, observed, job)
             case DeleteJob(uid):
-                await self._delete(key, observed, uid)
+                await self._delete(Kind.JOBS, key, uid, observed.job)
+                log.info("Job deleted", extra=named)
             case EndJob(uid):
-                self._cache.absorb(Kind.JOBS, await self._client.end_job(key, uid, ENDING_SECONDS))
-                log.info("Job ended", extra=_names(key, observed))
+                learn(Kind.JOBS, await self._client.end_job(key, uid, ENDING_SECONDS))
+                log.info("Job ended", extra=named)
             case FailPod(name, uid):
-                pod = await self._client.fail_pod(key.namespace, name, uid, failed_by_us(self._clock()))
-                self._cache.absorb(Kind.PODS, pod)
-                log.info("pod declared failed", extra=_names(key, observed) | {"pod": name})
+                failed = failed_by_us(self._context.clock())
+                learn(Kind.PODS, await self._client.fail_pod(key.namespace, name, uid, failed))
+                log.info("pod declared failed", extra=named | {"pod": name})
             case DeleteVideoJob(uid):
-                await self._client.delete_video_job(key, uid)
-                log.info("VideoJob deleted after its time to live", extra=_names(key, observed))
+                await self._delete(Kind.VIDEO_JOBS, key, uid, observed.video_job)
+                log.info("VideoJob deleted after its time to live", extra=named)
             case SuspendJob(suspend):
-                self._cache.absorb(Kind.JOBS, await self._client.suspend_job(key, suspend=suspend))
+                learn(Kind.JOBS, await self._client.suspend_job(key, suspend=suspend))
             case SetStatus(fields, look_at_pods):
                 if look_at_pods:
                     await self._list(Kind.PODS, key.namespace, f"{NAME_LABEL}={key.name}")
@@ -181,48 +177,53 @@ class Controller:
                 await self._set_status(key, observed, fields)
 
     def _require_unchanged(self, key: Key, observed: Observed) -> None:
-        if self._cache.observe(key) != observed:
+        if self._context.cache.observe(key) != observed:
             raise Conflict("a fresh look shows something else")
 
     async def _create(self, key: Key, observed: Observed, job: Manifest) -> None:
         try:
-            self._cache.absorb(Kind.JOBS, await self._client.create_job(job))
-            log.info("Job created", extra=_names(key, observed))
+            self._context.learn(Kind.JOBS, await self._client.create_job(job))
+            log.info("Job created", extra=log_fields(key, observed.uid))
         except Refused as refusal:
             await self._report_rejection(key, observed, refusal.message)
             raise
 
-    async def _delete(self, key: Key, observed: Observed, uid: str) -> None:
-        try:
-            await self._client.delete_job(key, uid)
-            log.info("Job deleted", extra=_names(key, observed))
-        except Conflict:  # gone already
-            self._cache.forget(Kind.JOBS, observed.job or {})
+    async def _delete(self, kind: Kind, key: Key, uid: str, known: Manifest | None) -> None:
+        held = None
+        with contextlib.suppress(Conflict):  # gone already
+            held = await self._client.delete(kind, key, uid)
+        if held:
+            self._context.learn(kind, held)
+        elif known:
+            self._context.forget(kind, known)
 
     async def _report_rejection(self, key: Key, observed: Observed, message: str) -> None:
         """Show the cluster's own words; the back-off of the queue tries again."""
         summary = Summary(Phase.PENDING, *why_refused(message, "the Job"))
-        fields = difference(derive_status(observed, summary, self._clock()), observed.status)
+        fields = difference(derive_status(observed, summary, self._context.clock()), observed.status)
         if fields:
             await self._set_status(key, observed, fields)
 
     async def _set_status(self, key: Key, observed: Observed, fields: Manifest) -> None:
         patched = await self._client.patch_status(key, observed.video_job or {}, fields)
-        self._cache.absorb(Kind.VIDEO_JOBS, patched)
-        self._metrics.count(observed, fields)
+        self._context.learn(Kind.VIDEO_JOBS, patched)
+        self._context.metrics.count(observed, fields)
         if "phase" in fields:
-            said = {name: fields.get(name, observed.status.get(name)) for name in ("phase", "reason", "message")}
-            log.info("phase changed", extra=_names(key, observed) | {"phase": said["phase"], "reason": said["reason"]})
-            with contextlib.suppress(OperatorError):  # an Event is a courtesy
-                await self._client.post_event(key.namespace, phase_event(patched, said, self._clock()))
+            await self._tell_of_phase(key, observed, patched)
+
+    async def _tell_of_phase(self, key: Key, observed: Observed, patched: Manifest) -> None:
+        """Log a change of phase and record an Event of it; being born is none, and costs no third write."""
+        status = patched["status"]
+        log.info("phase changed", extra=log_fields(key, observed.uid) | {k: status[k] for k in ("phase", "reason")})
+        if observed.phase is None and status["reason"] == Reason.WAITING_FOR_POD:
+            return
+        with contextlib.suppress(OperatorError):  # an Event is a courtesy
+            await self._client.post_event(key.namespace, phase_event(patched, self._context.clock()))
 
     async def _refresh(self, key: Key, observed: Observed) -> None:
-        """Read VideoJob and Job afresh; what was observed and is gone is forgotten."""
+        """Read VideoJob and Job afresh."""
         for kind, known in ((Kind.VIDEO_JOBS, observed.video_job), (Kind.JOBS, observed.job)):
-            if found := await self._client.read(kind, key):
-                self._cache.absorb(kind, found)
-            elif known:
-                self._cache.forget(kind, known)
+            await self._context.read_again(kind, key, known)
 
     async def _resync(self) -> None:
         """Find what the watches may have missed."""
@@ -237,17 +238,13 @@ class Controller:
         for namespace in self._namespaces:
             for kind, selector in SELECTORS.items():
                 listed, version = await self._list(kind, namespace, selector)
-                for key in self._cache.drop_ghosts(kind, namespace, listed, version):
+                for key in self._context.cache.drop_ghosts(kind, namespace, listed, version):
                     self._queue.add(key)
-        for key in self._cache.video_job_keys():
+        for key in self._context.cache.video_job_keys():
             self._queue.add(key)
 
     async def _list(self, kind: Kind, namespace: str, selector: str) -> tuple[list[Manifest], int]:
         listed, version = await self._client.list_all(kind, namespace, selector)
         for manifest in listed:
-            self._cache.absorb(kind, manifest)
+            self._context.learn(kind, manifest)
         return listed, version
-
-
-def _names(key: Key, observed: Observed) -> dict[str, str]:
-    return {"job": key.name, "namespace": key.namespace, "uid": observed.uid}

@@ -1,7 +1,6 @@
 """Kubernetes Events about a VideoJob, for `kubectl describe`. One a change of phase, never with a prompt."""
 
 from datetime import datetime
-from typing import Any
 
 from videojob import resource
 from videojob.phases import Phase
@@ -10,15 +9,14 @@ from videojob_operator.manifests import Manifest, timestamp
 _REPORTER = "videojob-operator"
 
 
-def phase_event(video_job: Manifest, said: dict[str, Any], now: datetime) -> Manifest:
+def phase_event(video_job: Manifest, now: datetime) -> Manifest:
     """Build the Event of a phase change.
 
     Args:
-        video_job: the object it is about.
-        said: phase, reason and message of the status.
+        video_job: with the status it is about.
         now: its time.
     """
-    meta = video_job["metadata"]
+    meta, status = video_job["metadata"], video_job["status"]
     return {
         "apiVersion": "v1",
         "kind": "Event",
@@ -30,9 +28,9 @@ def phase_event(video_job: Manifest, said: dict[str, Any], now: datetime) -> Man
             "namespace": meta["namespace"],
             "uid": meta["uid"],
         },
-        "type": "Warning" if said["phase"] == Phase.FAILED else "Normal",
-        "reason": said["reason"],
-        "message": f"{said['phase']}: {said['message']}"[:1024],
+        "type": "Warning" if status["phase"] == Phase.FAILED else "Normal",
+        "reason": status["reason"],
+        "message": f"{status['phase']}: {status['message']}"[:1024],
         "firstTimestamp": timestamp(now),
         "lastTimestamp": timestamp(now),
         "count": 1,

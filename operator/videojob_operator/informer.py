@@ -12,13 +12,12 @@ from kopf._cogs.configs.progress import ProgressStorage
 
 from videojob import resource
 from videojob_operator.backoff import EndlessBackoff
-from videojob_operator.cache import Cache
 from videojob_operator.client import SELECTORS
+from videojob_operator.context import Context
 from videojob_operator.controller import Controller
 from videojob_operator.credentials import Credentials
 from videojob_operator.health import WATCH_SECONDS, Health
 from videojob_operator.manifests import Kind
-from videojob_operator.work_queue import WorkQueue
 
 _GROUPS = {
     Kind.VIDEO_JOBS: (resource.GROUP, resource.VERSION),
@@ -78,7 +77,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
 
 
 def build_registry(
-    credentials: Credentials, cache: Cache, queue: WorkQueue, controller: Controller, health: Health
+    credentials: Credentials, context: Context, controller: Controller, health: Health
 ) -> kopf.OperatorRegistry:
     """Register the handlers that feed cache and queue."""
     registry = kopf.OperatorRegistry()
@@ -104,7 +103,7 @@ def build_registry(
         )
 
     for kind in Kind:
-        _feed(registry, kind, cache, queue)
+        _feed(registry, kind, context)
     return registry
 
 
@@ -115,11 +114,10 @@ def _note_watch(health: Health, path: str) -> None:
         health.watch_tried(f"{plural} in {namespace}")
 
 
-def _feed(registry: kopf.OperatorRegistry, kind: Kind, cache: Cache, queue: WorkQueue) -> None:
+def _feed(registry: kopf.OperatorRegistry, kind: Kind, context: Context) -> None:
     """Register the handler of one kind."""
 
     @kopf.on.event(*_GROUPS[kind], kind.value, registry=registry)
     async def seen(event: Any, **_: Any) -> None:
-        take_in = cache.forget if event["type"] == "DELETED" else cache.absorb
-        if key := take_in(kind, event["object"]):
-            queue.add(key)
+        take_in = context.forget if event["type"] == "DELETED" else context.learn
+        take_in(kind, event["object"])

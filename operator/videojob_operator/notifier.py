@@ -5,19 +5,16 @@ started again, the operator finds in the conditions who has not been told yet.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 
 from videojob.reasons import Reason
 from videojob_operator.backoff import EndlessBackoff
-from videojob_operator.cache import Cache
-from videojob_operator.client import Client
+from videojob_operator.context import Context, log_fields
 from videojob_operator.errors import Conflict, OperatorError, Refused
 from videojob_operator.manifests import Key, Kind, Manifest, uid_of
-from videojob_operator.metrics import Metrics
 from videojob_operator.webhook import (
     BadSecret,
     Outcome,
@@ -40,33 +37,15 @@ class Notifier:
     """Delivers webhooks.
 
     Args:
-        client: of the API server.
-        cache: the newest known VideoJobs.
+        context: what is shared.
         sender: of the POSTs.
         secret_file: holds the signing secrets, read afresh for each try; None = this installation sends no webhooks.
-        metrics: told of each try.
-        clock: tells the time.
-        may_act: set while this operator is the one that works.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        cache: Cache,
-        sender: WebhookClient,
-        secret_file: Path | None,
-        metrics: Metrics,
-        *,
-        clock: Callable[[], datetime],
-        may_act: asyncio.Event,
-    ) -> None:
-        self._client = client
-        self._cache = cache
+    def __init__(self, context: Context, sender: WebhookClient, secret_file: Path | None) -> None:
+        self._context = context
         self._sender = sender
         self._secret_file = secret_file
-        self._metrics = metrics
-        self._clock = clock
-        self._may_act = may_act
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE_TO_A_HOST))
 
@@ -83,8 +62,7 @@ class Notifier:
     def _ended(self, key: Key, uid: str, task: asyncio.Task[None]) -> None:
         del self._tasks[uid]
         if not task.cancelled() and (error := task.exception()):  # a bug with one webhook must not be silent
-            meta = {"job": key.name, "namespace": key.namespace, "uid": uid}
-            log.error("a webhook failed", exc_info=error, extra=meta)
+            log.error("a webhook failed", exc_info=error, extra=log_fields(key, uid))
 
     async def stop(self) -> None:
         """End all tasks; the next operator goes on."""
@@ -100,11 +78,11 @@ class Notifier:
             return
         loop = asyncio.get_running_loop()
         # From here on this process' own clock counts: one that is behind would else see no time pass at all.
-        ended_at = loop.time() - seconds_since_end(first, self._clock())
+        ended_at = loop.time() - seconds_since_end(first, self._context.clock())
         pause: float | None = 0.0  # nobody wrote down when the next try is due, so a new process tries at once
         while pause is not None:
             await asyncio.sleep(pause)
-            await self._may_act.wait()
+            await self._context.may_act.wait()
             video_job = self._owed(key, uid)
             if video_job is None:
                 return
@@ -115,7 +93,7 @@ class Notifier:
             await self._record(key, uid, outcome)
 
     def _owed(self, key: Key, uid: str) -> Manifest | None:
-        video_job = self._cache.get(Kind.VIDEO_JOBS, key)
+        video_job = self._context.cache.get(Kind.VIDEO_JOBS, key)
         return video_job if video_job and uid_of(video_job) == uid and is_owed(video_job) else None
 
     async def _try(self, video_job: Manifest) -> Outcome:
@@ -127,22 +105,23 @@ class Notifier:
             why = error.strerror if isinstance(error, OSError) else error
             return Outcome(Reason.WEBHOOK_RETRYING, f"the webhook secret of the installation cannot be used: {why}")
         async with self._turns[host_of(video_job["spec"]["webhook"]["url"])]:
-            return await self._sender.send(build_delivery(video_job, secrets, self._clock()))
+            return await self._sender.send(build_delivery(video_job, secrets, self._context.clock()))
 
     async def _record(self, key: Key, uid: str, outcome: Outcome) -> None:
         """Write down what came of it, however long that takes: what is not written is sent again."""
-        meta = {"job": key.name, "namespace": key.namespace, "uid": uid, "reason": outcome.reason.value}
+        context, meta = self._context, log_fields(key, uid) | {"reason": outcome.reason.value}
         log.info("webhook", extra=meta)
-        self._metrics.webhooks.labels(outcome.reason.value).inc()
+        context.metrics.webhooks.labels(outcome.reason.value).inc()
         for pause_seconds in EndlessBackoff():
             video_job = self._owed(key, uid)
             if video_job is None:
                 return
-            fields = {"conditions": conditions_after(video_job, outcome, self._clock())}
+            fields = {"conditions": conditions_after(video_job, outcome, context.clock())}
             try:
-                self._cache.absorb(Kind.VIDEO_JOBS, await self._client.patch_status(key, video_job, fields))
+                context.learn(Kind.VIDEO_JOBS, await context.client.patch_status(key, video_job, fields))
             except Conflict:
-                await self._look_again(key, video_job)
+                with contextlib.suppress(OperatorError):
+                    await context.read_again(Kind.VIDEO_JOBS, key, video_job)
             except Refused as error:
                 log.warning("the outcome of a webhook was refused", extra=meta | {"error": str(error)})
                 return
@@ -151,13 +130,3 @@ class Notifier:
             else:
                 return
             await asyncio.sleep(pause_seconds)
-
-    async def _look_again(self, key: Key, known: Manifest) -> None:
-        try:
-            found = await self._client.read(Kind.VIDEO_JOBS, key)
-        except OperatorError:
-            return
-        if found:
-            self._cache.absorb(Kind.VIDEO_JOBS, found)
-        else:
-            self._cache.forget(Kind.VIDEO_JOBS, known)

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from videojob.names import is_of_attempt
+from videojob.status import Artifacts
 from videojob.termination import TerminationMessage
 from videojob_operator.job import CONTAINER
 from videojob_operator.manifests import Manifest, controller_uid
@@ -95,12 +98,24 @@ class Observed:
         return len(parts) > 2 and is_of_attempt(uri, self.uid, parts[-2])
 
     def finished_pod(self) -> Manifest | None:
-        """Return the pod that has ended well and whose video is recorded."""
+        """Return the pod that has ended well and whose video is recorded, or named in its last words."""
         for pod in self.own_pods():
             ended = termination(pod)
-            if ended and ended["exitCode"] == 0 and self.video_of(pod["metadata"]["name"]):
+            if ended and ended["exitCode"] == 0 and (self.video_of(pod["metadata"]["name"]) or self.left_by(pod)):
                 return pod
         return None
+
+    def left_by(self, pod: Manifest) -> Manifest | None:
+        """Return the artifacts that a pod named in its last words, because the API server was away at its end."""
+        words = last_words(pod)
+        if words is None or words.artifacts is None:
+            return None
+        try:
+            artifacts = Artifacts.model_validate(words.artifacts)
+        except ValidationError:
+            return None
+        video = artifacts.video
+        return artifacts.dump() if video and is_of_attempt(video.uri, self.uid, pod["metadata"]["name"]) else None
 
 
 def container_status(pod: Manifest) -> Manifest:

@@ -20,6 +20,8 @@ from videojob_operator.manifests import Manifest, timestamp, true_condition
 from videojob_operator.observed import Observed, container_status, progress_of, termination
 
 _MESSAGE_LENGTH = 1024
+NO_NODE_YET = "waits for a pod on a node"
+"""Said while all is well, before the Job has a pod as well as afterwards: another sentence would be another write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def summarize(observed: Observed, evidence: Evidence = NO_EVIDENCE) -> Summary:
         return Summary(Phase.SUCCEEDED, Reason.COMPLETED, "the video is in S3")
     job = observed.own_job()
     if job is None:
-        return Summary(Phase.PENDING, Reason.WAITING_FOR_POD, "the Job is being created")
+        return Summary(Phase.PENDING, Reason.WAITING_FOR_POD, NO_NODE_YET)
     return _of_job(observed, job, evidence)
 
 
@@ -74,7 +76,7 @@ def _of_job(observed: Observed, job: Manifest, evidence: Evidence) -> Summary:
 def _waiting(phase: Phase, job: Manifest, evidence: Evidence) -> Summary:
     """The Job has no pod, or is suspended."""
     why = diagnose(None, job, evidence)
-    return Summary(phase, *why) if why else Summary(phase, Reason.WAITING_FOR_POD, "the Job has no pod yet")
+    return Summary(phase, *why) if why else Summary(phase, Reason.WAITING_FOR_POD, NO_NODE_YET)
 
 
 def _failed(observed: Observed, failed: Manifest) -> Summary:
@@ -103,24 +105,26 @@ def _of_pod(status: Manifest, pod: Manifest, evidence: Evidence) -> Summary:
         return Summary(Phase.PENDING, Reason.RETRYING, f"another pod follows: {why.message}", why.hint)
     if pod.get("status", {}).get("phase", "Pending") == "Pending":
         return _of_pending_pod(pod, evidence)
-    return _of_running_pod(progress_of(status, pod))
+    return _of_running_pod(pod, progress_of(status, pod))
 
 
 def _of_pending_pod(pod: Manifest, evidence: Evidence) -> Summary:
     why: Diagnosis | None = why_not_running(pod, evidence)
-    node = pod["spec"].get("nodeName")
-    phase = Phase.STARTING if node else Phase.PENDING
+    has_node = bool(pod["spec"].get("nodeName"))
     if why:
-        return Summary(phase, *why)
-    if node:
-        return Summary(phase, Reason.STARTING, f"the pod starts on node {node}")
-    return Summary(phase, Reason.WAITING_FOR_POD, "the pod waits for a node")
+        return Summary(Phase.STARTING if has_node else Phase.PENDING, *why)
+    return _starting(pod) if has_node else Summary(Phase.PENDING, Reason.WAITING_FOR_POD, NO_NODE_YET)
 
 
-def _of_running_pod(progress: dict[str, Any]) -> Summary:
+def _starting(pod: Manifest) -> Summary:
+    """Pulling the image and loading the model are one phase: `progress.stage` tells when the second begins."""
+    return Summary(Phase.STARTING, Reason.STARTING, f"starts on node {pod['spec']['nodeName']}")
+
+
+def _of_running_pod(pod: Manifest, progress: dict[str, Any]) -> Summary:
     stage = progress.get("stage", Stage.LOADING)
     if stage == Stage.LOADING:
-        return Summary(Phase.STARTING, Reason.STARTING, "the renderer loads the model")
+        return _starting(pod)
     if stage == Stage.UPLOADING:
         return Summary(Phase.UPLOADING, Reason.UPLOADING, "the video goes to S3")
     return Summary(Phase.RUNNING, Reason.RENDERING, "the renderer is at work")
@@ -129,7 +133,7 @@ def _of_running_pod(progress: dict[str, Any]) -> Summary:
 def derive_status(
     observed: Observed, summary: Summary, now: datetime, *, resolved: dict[str, Any] | None = None
 ) -> Manifest:
-    """Return all status fields that are the operator's.
+    """Return all status fields that are the operator's, and the artifacts that a renderer could not record.
 
     Args:
         observed: what was found.
@@ -160,7 +164,17 @@ def derive_status(
         derived["avoidedNodes"] = avoided
     if summary.phase in TERMINAL_PHASES:
         derived["completionTime"] = _completion_time(observed, now)
+    if summary.phase is Phase.SUCCEEDED and (artifacts := _unrecorded(observed)):
+        derived["artifacts"] = artifacts
     return derived
+
+
+def _unrecorded(observed: Observed) -> Manifest | None:
+    """The artifacts that only the last words of the finished pod name; those of another attempt go."""
+    pod = observed.finished_pod()
+    if pod is None or observed.video_of(pod["metadata"]["name"]):
+        return None
+    return dict.fromkeys(observed.status.get("artifacts", {})) | (observed.left_by(pod) or {})
 
 
 def failures(observed: Observed) -> int:
@@ -190,8 +204,15 @@ def _of_attempt(observed: Observed, pod: Manifest) -> Manifest:
     if not new and old.get("podName") != name:
         return {}
     fields = {"podName": name, "nodeName": pod["spec"]["nodeName"], "attempts": old.get("attempts", 0) + new}
-    started = old.get("startTime") or pod.get("status", {}).get("startTime")
+    started = old.get("startTime") or _got_node_at(pod)
     return fields | ({"startTime": started} if started else {})
+
+
+def _got_node_at(pod: Manifest) -> str | None:
+    """When the pod got its node, as the scheduler says with it; its kubelet says so later, which would be a write."""
+    scheduled = true_condition(pod, "PodScheduled") or {}
+    told: str | None = scheduled.get("lastTransitionTime") or pod.get("status", {}).get("startTime")
+    return told
 
 
 def _completion_time(observed: Observed, now: datetime) -> str:
@@ -228,13 +249,13 @@ def _truths(observed: Observed, summary: Summary) -> dict[ConditionType, tuple[C
     refused = summary.reason in REFUSALS and observed.own_job() is None
     pod = observed.current_pod()
     scheduled = pod is not None and bool(pod["spec"].get("nodeName"))
-    running = pod is not None and "running" in container_status(pod).get("state", {})
+    runs = pod is not None and "running" in container_status(pod).get("state", {})
+    rendering = runs and summary.phase in {Phase.RUNNING, Phase.UPLOADING}
     outcome = {Phase.SUCCEEDED: yes, Phase.FAILED: no, Phase.CANCELLED: no}.get(summary.phase, unknown)
-    ended = outcome is not unknown
     return {
         ConditionType.ACCEPTED: (no, *said) if refused else (yes, Reason.ACCEPTED, "the request is valid here"),
         ConditionType.SCHEDULED: (yes, Reason.STARTING, "a node is assigned") if scheduled else (no, *said),
-        ConditionType.RUNNING: (yes, *said) if running and not ended else (no, *said),
+        ConditionType.RUNNING: (yes if rendering else no, *said),
         ConditionType.SUCCEEDED: (outcome, *said),
     }
 

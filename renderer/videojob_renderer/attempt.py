@@ -16,7 +16,7 @@ from videojob.reasons import Reason
 from videojob.termination import TerminationMessage
 from videojob_renderer import last_words, logs
 from videojob_renderer.environment import Settings, read_settings
-from videojob_renderer.errors import Interrupted, StatusUnavailable
+from videojob_renderer.errors import Interrupted, StatusAway, StatusUnavailable
 from videojob_renderer.faults import classify
 from videojob_renderer.interruption import Interruption
 from videojob_renderer.kubernetes import StatusClient
@@ -135,7 +135,7 @@ class _Attempt:
         return self._end(fault.reason, fault.message, fault.exit_code)
 
     def _abandon(self) -> bool:
-        """Write the last status of a render that ended early; tell whether its result was recorded after all."""
+        """Write the last status of a render that ended early; tell whether its result is recorded, or will be."""
         if self._reporter is None:
             return False
         complete = self._reporter.is_complete
@@ -143,8 +143,14 @@ class _Attempt:
             self._reporter.abandon(INTERRUPTED_COMMIT_PATIENCE_SECONDS if complete else ABANDON_PATIENCE_SECONDS)
         except StatusUnavailable as error:
             _log.warning("the last status was not written: %s", error)
-            return False
+            return complete and isinstance(error, StatusAway) and self._leave_result(self._reporter)
         return complete
+
+    def _leave_result(self, reporter: Reporter) -> bool:
+        """Leave the result in the last words: the kubelet passes them on when the API server is back."""
+        message = "the video is in S3; the API server was away and could not be told"
+        words = TerminationMessage(reason=Reason.COMPLETED, message=message, artifacts=reporter.artifacts)
+        return last_words.leave(self._environ, words)
 
     def _end(self, reason: Reason, message: str, code: ExitCode) -> ExitCode:
         """Leave the last words where the kubelet finds them."""

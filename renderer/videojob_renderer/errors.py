@@ -13,6 +13,7 @@ RendererError
 ├── StorageUnavailable   S3 refused or did not answer
 │   └── StorageForbidden the keys are good, but not for this
 ├── StatusUnavailable    the API server refused or did not answer
+│   └── StatusAway       it did not answer
 └── Unexpected           none of these
 Interrupted              asked to stop (a BaseException: no library may catch it on its way up)
 """
@@ -107,6 +108,10 @@ class StorageForbidden(StorageUnavailable):
 
 class StatusUnavailable(RendererError):
     """The result could not be recorded in the VideoJob."""
+
+
+class StatusAway(StatusUnavailable):
+    """The API server did not answer for as long as we were willing to wait; it may record the result later."""
 
 
 class Unexpected(RendererError):

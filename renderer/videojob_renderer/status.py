@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from videojob_renderer.environment import DEFAULT_PROGRESS_SECONDS
-from videojob_renderer.errors import StatusUnavailable
+from videojob_renderer.errors import StatusAway, StatusUnavailable
 from videojob_renderer.kubernetes import ApiServerAway
 
 _log = logging.getLogger(__name__)
@@ -57,7 +57,8 @@ class StatusWriter:
         """Write the last part together with whatever still waits, and end the thread.
 
         Raises:
-            StatusUnavailable: it could not be written, at all or for as long as we were patient.
+            StatusAway: it could not be written for as long as we were patient.
+            StatusUnavailable: it cannot be written at all.
         """
         with self._changed:
             self._waiting |= last
@@ -65,9 +66,7 @@ class StatusWriter:
             self._changed.notify()
         self._thread.join(patience_seconds)
         if self._thread.is_alive():
-            raise StatusUnavailable(
-                f"the last status could not be written within {patience_seconds:.0f} s: {self._error}"
-            )
+            raise StatusAway(f"the last status could not be written within {patience_seconds:.0f} s: {self._error}")
         if isinstance(self._error, StatusUnavailable):
             raise self._error
 

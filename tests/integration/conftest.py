@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from cluster import Cluster, Kubectl
+from faulty_proxy import FaultyProxy
 from operator_process import Start
 
 from videojob_local.stack import Stack
@@ -24,6 +25,7 @@ def profile(image: str, **more: Any) -> dict[str, Any]:
 PROFILES = {
     **{f"exit-{code}": profile(f"test/exit-{code}:1") for code in (0, 1, 64, 65, 70, 75)},
     "sleep": profile("test/sleep:1"),
+    "left-result": profile("test/left-result:1"),
     "all-gpus": profile("test/sleep:1", gpus=2),
     "nowhere": profile("test/sleep:1", nodeSelector={"pool": "nowhere"}),
     "no-image": profile("registry.invalid/none:1"),
@@ -60,6 +62,14 @@ def start(empty_studio: Cluster, tmp_path: Path) -> Iterator[Start]:
         yield start
     finally:
         start.close()
+
+
+@pytest.fixture
+def proxy(empty_studio: Cluster, tmp_path: Path) -> Iterator[FaultyProxy]:
+    """A proxy before the API server, which operators of the empty studio may be sent through."""
+    control_plane = empty_studio.stack.control_plane
+    with FaultyProxy(control_plane.server, control_plane.ca, tmp_path / "proxy") as proxy:
+        yield proxy
 
 
 @contextmanager

@@ -8,9 +8,7 @@ take short ones. That the pauses never end is tested with the list of pauses its
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 from cluster import Cluster, wait_for
@@ -20,13 +18,6 @@ from operator_process import Operator, Start
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 NAMES = ["squirrel", "panda", "otter"]
-
-
-@pytest.fixture
-def proxy(empty_studio: Cluster, tmp_path: Path) -> Iterator[FaultyProxy]:
-    control_plane = empty_studio.stack.control_plane
-    with FaultyProxy(control_plane.server, control_plane.ca, tmp_path / "proxy") as proxy:
-        yield proxy
 
 
 def create(cluster: Cluster, names: list[str] = NAMES) -> None:

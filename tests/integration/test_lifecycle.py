@@ -127,6 +127,13 @@ def test_a_job_deleted_by_hand_is_made_again(studio: Cluster, name: str) -> None
     studio.delete(name)
 
 
+def test_a_video_that_the_renderer_could_not_record_is_recorded_for_it(studio: Cluster, name: str) -> None:
+    uid = studio.create(name, spec={"profile": "left-result"})["metadata"]["uid"]
+    status = studio.wait_for_phase(name, "Succeeded", seconds=240)["status"]
+    folder = f"{studio.namespace}/{uid}/{status['podName']}"
+    assert status["artifacts"] == {"video": {"uri": f"s3://videos/{folder}/a.mp4"}}
+
+
 def test_a_foreign_job_of_the_same_name_is_left_alone_and_waited_for(
     studio: Cluster, kubernetes_http: httpx.Client, name: str
 ) -> None:

@@ -13,6 +13,7 @@ from standardwebhooks.webhooks import Webhook
 pytestmark = pytest.mark.cluster
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+LOOKS = "videojob_operator_reconcile_seconds_count"
 PROMPT = "a prompt that no receiver needs"
 
 
@@ -120,3 +121,19 @@ def test_without_a_secret_no_webhook_is_sent(empty_studio: Cluster, start: Start
     finish(empty_studio, "squirrel", receiver.url())
     assert "no webhook secret" in wait_for_reason(empty_studio, "squirrel", "WebhookRefused")["message"]
     assert receiver.received == []
+
+
+def test_a_videojob_whose_time_is_over_stays_until_its_receiver_was_told(
+    empty_studio: Cluster, start: Start, settings: dict[str, str], receiver: Receiver
+) -> None:
+    receiver.hold.clear()
+    operator = started(start, settings)
+    spec = {"profile": "exit-0", "webhook": {"url": receiver.url()}, "ttlSecondsAfterFinished": 0}
+    empty_studio.create("squirrel", spec=spec)
+    wait_for(lambda: receiver.received, "the delivery", seconds=240)
+    looks = operator.metric(LOOKS)
+    empty_studio.patch("squirrel", {"metadata": {"annotations": {"example.com/look": "again"}}})
+    wait_for(lambda: operator.metric(LOOKS) > looks, "another look at the VideoJob", seconds=120)
+    assert empty_studio.get("squirrel"), "deleted before its receiver answered"
+    receiver.hold.set()
+    wait_for(lambda: empty_studio.get("squirrel") is None, "the deletion of the VideoJob", seconds=240)

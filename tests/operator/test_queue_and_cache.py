@@ -94,6 +94,14 @@ def test_an_old_answer_does_not_undo_a_newer_event() -> None:
     assert "managedFields" not in (observed.video_job or {})["metadata"]
 
 
+def test_the_echo_of_an_own_write_is_no_news() -> None:
+    cache = Cache()
+    answer = versioned(w.video_job(status={"phase": "Pending"}), 20)
+    assert cache.absorb(Kind.VIDEO_JOBS, answer) == KEY
+    assert cache.absorb(Kind.VIDEO_JOBS, answer) is None
+    assert cache.absorb(Kind.VIDEO_JOBS, versioned(answer, 21)) == KEY
+
+
 def test_pods_are_found_by_their_label() -> None:
     cache = Cache()
     assert cache.absorb(Kind.PODS, versioned(w.pod(), 5)) == KEY

@@ -5,6 +5,7 @@ from tests.operator import worlds as w
 from tests.operator.worlds import NOW, RUNNING, Manifest, assert_golden, ended, job, observed, pod, video_job
 
 from videojob.status import VideoJobStatus
+from videojob.termination import TerminationMessage
 from videojob_operator.observed import Observed
 from videojob_operator.status import Summary, derive_status, difference, summarize
 
@@ -15,15 +16,16 @@ UNSCHEDULABLE = {
     "reason": "Unschedulable",
     "message": "0/3 nodes are available: 3 Insufficient nvidia.com/gpu.",
 }
+SCHEDULED = {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2025-09-14T12:00:01Z"}
 DISRUPTED = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "drained"}
 
 CASES = [
     # what is there, phase, reason, part of the message
-    (observed(), "Pending", "WaitingForPod", "being created"),
-    (observed(None, job()), "Pending", "WaitingForPod", "no pod yet"),
+    (observed(), "Pending", "WaitingForPod", "on a node"),
+    (observed(None, job()), "Pending", "WaitingForPod", "on a node"),
     (observed(None, job(suspend=True)), "Queued", "Suspended", "queue"),
     (observed(video_job(suspend=True), job(suspend=True)), "Queued", "Suspended", "spec.suspend"),
-    (observed(None, job(), pod(node=None)), "Pending", "WaitingForPod", "waits for a node"),
+    (observed(None, job(), pod(node=None)), "Pending", "WaitingForPod", "on a node"),
     (observed(None, job(), pod(node=None, conditions=[UNSCHEDULABLE])), "Pending", "GpusTaken", "Insufficient"),
     (observed(None, job(), pod()), "Starting", "Starting", "gpu-1"),
     (
@@ -38,7 +40,7 @@ CASES = [
         "ContainerConfigError",
         "not found",
     ),
-    (observed(None, job(), pod(phase="Running", state=RUNNING)), "Starting", "Starting", "loads the model"),
+    (observed(None, job(), pod(phase="Running", state=RUNNING)), "Starting", "Starting", "gpu-1"),
     (
         observed(video_job(status=w.progress("Denoising")), job(), pod(phase="Running", state=RUNNING)),
         "Running",
@@ -60,7 +62,7 @@ CASES = [
         ),
         "Starting",
         "Starting",
-        "loads the model",
+        "gpu-1",
     ),
     (
         observed(video_job(status=w.recorded_video()), job(), pod(phase="Succeeded", state=ended(0))),
@@ -103,7 +105,7 @@ CASES = [
         observed(video_job(status=w.recorded_video(uid="other"))),
         "Pending",
         "WaitingForPod",
-        "being created",
+        "on a node",
     ),
     (observed(None, job(), pod(phase="Failed", state=ended(1, WORDS))), "Pending", "Retrying", "no such repository"),
     (observed(None, job(), pod(phase="Failed", state=ended(75))), "Pending", "Retrying", "asked to stop"),
@@ -190,7 +192,8 @@ def test_a_condition_keeps_its_time_until_its_status_changes() -> None:
     first = status_of(observed(None, job(), pod()))
     for condition in first["conditions"]:
         condition["lastTransitionTime"] = "2025-09-14T11:00:00Z"
-    running = status_of(observed(video_job(status=first), job(), pod(phase="Running", state=RUNNING)))
+    renders = video_job(status=first | w.progress("Denoising"))
+    running = status_of(observed(renders, job(), pod(phase="Running", state=RUNNING)))
     times = {condition["type"]: condition["lastTransitionTime"] for condition in running["conditions"]}
     assert times == {
         "Accepted": "2025-09-14T11:00:00Z",
@@ -198,6 +201,20 @@ def test_a_condition_keeps_its_time_until_its_status_changes() -> None:
         "Running": "2025-09-14T12:10:30Z",
         "Succeeded": "2025-09-14T11:00:00Z",
     }
+
+
+def test_what_changes_within_a_phase_of_a_plain_life_is_no_write() -> None:
+    bound = pod()
+    del bound["status"]["startTime"]  # the kubelet has not seen it
+    bound["status"]["conditions"] = [SCHEDULED]
+    started = pod(phase="Running", state=RUNNING)
+    for earlier, later in (
+        (observed(), observed(None, job())),
+        (observed(), observed(None, job(), pod(node=None))),
+        (observed(None, job(), bound), observed(None, job(), started)),
+    ):
+        known = video_job(status=status_of(earlier))
+        assert difference(status_of(Observed(known, later.job, later.pods)), known["status"]) == {}
 
 
 SECOND, THIRD = "squirrel-fghij", "squirrel-klmno"
@@ -249,6 +266,39 @@ def test_of_two_pods_made_in_the_same_second_the_one_that_runs_counts() -> None:
     }
     for pods in ([same_second, THIRD_RUNS], [THIRD_RUNS, same_second]):
         assert status_of(observed(None, job(), *pods))["podName"] == THIRD
+
+
+LEFT = {"video": {"uri": f"s3://videos/studio/{w.UID}/{w.POD}/video.mp4", "bytes": 7}}
+NOT_OURS = {"video": {"uri": f"s3://videos/studio/other/{w.POD}/video.mp4"}}
+
+
+def left(artifacts: Manifest, code: int = 0) -> Manifest:
+    words = TerminationMessage(reason="Completed", message="the API server was away", artifacts=artifacts)
+    return pod(phase="Succeeded" if code == 0 else "Failed", state=ended(code, words.encode()))
+
+
+def test_a_video_that_only_the_last_words_name_is_recorded() -> None:
+    status = status_of(observed(None, job(Complete="CompletionsReached"), left(LEFT)))
+    assert (status["phase"], status["artifacts"]) == ("Succeeded", LEFT)
+    VideoJobStatus.model_validate(status)
+
+
+def test_files_of_an_earlier_attempt_go_when_the_last_words_name_others() -> None:
+    earlier = w.recorded_video(pod_name=SECOND)
+    earlier["artifacts"]["thumbnail"] = {"uri": "s3://videos/earlier.webp"}
+    status = status_of(observed(video_job(status=earlier), job(), left(LEFT)))
+    assert status["artifacts"] == LEFT | {"thumbnail": None}
+
+
+def test_a_video_that_is_recorded_already_stays_the_renderers() -> None:
+    assert "artifacts" not in status_of(observed(video_job(status=w.recorded_video()), job(), left(LEFT)))
+
+
+@pytest.mark.parametrize(("artifacts", "code"), [(NOT_OURS, 0), ({"video": {}}, 0), ({}, 0), (LEFT, 1)])
+def test_last_words_that_name_no_video_of_this_pod_record_none(artifacts: Manifest, code: int) -> None:
+    status = status_of(observed(None, job(Complete="CompletionsReached"), left(artifacts, code)))
+    assert (status["phase"], status["reason"]) == ("Failed", "ArtifactMissing")
+    assert "artifacts" not in status
 
 
 def test_the_completion_is_the_end_of_the_container() -> None:

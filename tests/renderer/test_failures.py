@@ -143,6 +143,21 @@ def test_a_result_that_cannot_be_recorded_is_kept_and_named(run: Run, api: Recor
     assert answer["ContentLength"] == kept.video.bytes
 
 
+def test_a_result_that_finds_no_api_server_is_left_to_the_operator(
+    run: Run, api: RecordingApi, stored: S3Client
+) -> None:
+    api.loses_results = True
+    started = run({"VIDEOJOB_POD_NAME": "squirrel-left"})
+    started.wait_until(lambda: "artifacts" in str(api.statuses[-1:]), "the first try to record the result")
+    started.terminate()  # a minute of patience is left to it then
+    assert started.wait() == ExitCode.OK, started.text
+    assert started.last_words["reason"] == "Completed"
+    left = Artifacts.model_validate(started.last_words["artifacts"])
+    assert left.video is not None
+    answer = stored.head_object(Bucket="videos", Key=left.video.uri.removeprefix("s3://videos/"))
+    assert answer["ContentLength"] == left.video.bytes
+
+
 def test_a_storage_that_is_away_is_waited_for_until_somebody_asks_to_stop(
     run: Run, api: RecordingApi, unused_endpoint: str
 ) -> None:

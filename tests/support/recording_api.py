@@ -21,6 +21,7 @@ class RecordingApi(LoopbackServer):
         requests: path, headers and body of every patch, in order, refused ones included.
         answers: status codes of the next answers; afterwards 200. 0 breaks the connection.
         refuses_results: whether a status with artifacts is refused for good.
+        loses_results: whether a status with artifacts gets no answer.
         message: what a refusal says.
         uid: of the VideoJob in the answers.
     """
@@ -29,6 +30,7 @@ class RecordingApi(LoopbackServer):
         self.requests: list[dict[str, Any]] = []
         self.answers: list[int] = []
         self.refuses_results = False
+        self.loses_results = False
         self.message = "told by the test"
         self.uid = UID
         self.token_dir = folder / "token"
@@ -59,6 +61,8 @@ class RecordingApi(LoopbackServer):
                 code = api.answers.pop(0) if api.answers else 200
                 if api.refuses_results and "artifacts" in body["status"]:
                     code = 422
+                if api.loses_results and "artifacts" in body["status"]:
+                    code = 0
                 if code == 0:
                     self.close_connection = True
                     return
