@@ -13,6 +13,7 @@ import httpx
 import pytest
 from botocore.client import Config
 from cluster import Cluster, Kubectl
+from privacy import LogKeeper, assert_no_prompt_in
 from types_boto3_s3 import S3Client
 
 from videojob_local.binaries import Binaries, ensure_binaries
@@ -35,6 +36,13 @@ TEST_IMAGES = {
 """Images of the node beside the product's own, for pods that need not render."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_prompt_in_any_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """When all is over, search the logs of all processes that the tests have started."""
+    yield
+    assert_no_prompt_in(tmp_path_factory.getbasetemp())
+
+
 @pytest.fixture(scope="session")
 def binaries() -> Binaries:
     """The programs of the control plane; built first where `make test` did not do so."""
@@ -45,16 +53,22 @@ def binaries() -> Binaries:
 def stack(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A running control plane, S3 server and process node, with the VideoJob resource but without operator and API."""
     stack = Stack(tmp_path_factory.mktemp("stack") / "state", binaries, more_images=TEST_IMAGES, gpus=2)
-    try:
-        stack.start()
-        stack.wait_for_node(stack.node.name)
-        Kubectl(binaries, stack.kubeconfig).run("apply", "--server-side", "--filename=crds/videojobs.yaml")
-        Kubectl(binaries, stack.kubeconfig).run("wait", "--for=condition=Established", "crd/videojobs.videojob.dev")
-        # Established or not, for a moment lists are 429; kubectl asks again until they are not.
-        Kubectl(binaries, stack.kubeconfig).run("get", "videojobs", "--all-namespaces")
-        yield stack
-    finally:
-        stack.stop()
+    with LogKeeper(stack.folder, tmp_path_factory.mktemp("logs-of-pods")):
+        try:
+            _start(stack)
+            yield stack
+        finally:
+            stack.stop()
+
+
+def _start(stack: Stack) -> None:
+    stack.start()
+    stack.wait_for_node(stack.node.name)
+    kubectl = Kubectl(stack.binaries, stack.kubeconfig)
+    kubectl.run("apply", "--server-side", "--filename=crds/videojobs.yaml")
+    kubectl.run("wait", "--for=condition=Established", "crd/videojobs.videojob.dev")
+    # Established or not, for a moment lists are 429; kubectl asks again until they are not.
+    kubectl.run("get", "videojobs", "--all-namespaces")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The layout of the repository keeps Python and the images working."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+_TEST = re.compile(r"^(?:async )?def (test_\w+)", re.MULTILINE)
 DISTRIBUTIONS = ("crds", "operator", "renderer", "api", "local")
 
 
@@ -45,3 +47,10 @@ def test_no_file_holds_a_merge_conflict_or_a_forgotten_placeholder() -> None:
         if path.is_file() and path.suffix in {".py", ".md", ".yaml", ".toml", ".tpl", ""}:
             text = path.read_text(errors="replace")
             assert not any(mark in text for mark in marks), name
+
+
+def test_every_test_that_the_table_of_failures_names_exists() -> None:
+    named = set(re.findall(r"::(test_\w+)", (ROOT / "docs/failures.md").read_text()))
+    written = {name for path in (ROOT / "tests").rglob("test_*.py") for name in _TEST.findall(path.read_text())}
+    assert named - written == set()
+    assert named

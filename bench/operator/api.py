@@ -88,12 +88,26 @@ class Api:
 
 
 class Seen:
-    """When objects of a collection were first seen to meet a condition, by a watch."""
+    """When objects of a collection were first seen to meet a condition, by a watch.
 
-    def __init__(self, api: Api, path: str, condition: Callable[[Manifest], bool] = lambda _: True) -> None:
+    Args:
+        api: is asked.
+        path: of the collection.
+        condition: to meet.
+        named: under which name an object is noted.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        path: str,
+        condition: Callable[[Manifest], bool] = lambda _: True,
+        named: Callable[[Manifest], str] = lambda manifest: str(manifest["metadata"].get("name")),
+    ) -> None:
         self._api = api
         self._path = path
         self._condition = condition
+        self._named = named
         self.at: dict[str, float] = {}
 
     async def __aenter__(self) -> Self:
@@ -120,8 +134,10 @@ class Seen:
 
     async def _follow(self) -> None:
         async for event in self._api.watch(self._path):
-            name = event["object"]["metadata"].get("name")
-            if event["type"] in {"ADDED", "MODIFIED"} and name not in self.at and self._condition(event["object"]):
+            if event["type"] not in {"ADDED", "MODIFIED"}:
+                continue
+            name = self._named(event["object"])
+            if name not in self.at and self._condition(event["object"]):
                 self.at[name] = time.monotonic()
 
 

@@ -21,13 +21,13 @@ the ratio means anything on another machine.
 def render(report: dict[str, Any]) -> str:
     """Return the page."""
     machine, results = report["machine"], report["results"]
-    loads = sorted(result["load_average_before"] for result in results.values() if "load_average_before" in result)
+    loads = sorted(load for result in results.values() for load in result.get("load_average", ()))
     where = f"{machine['cores']} cores of {machine['cpu']}, Python {machine['python']}, Kopf {machine['kopf']}"
     cluster = f"Kubernetes {machine['kubernetes']}, etcd {machine['etcd']}"
     lines = [
         HEADER,
         f"Measured on {report['date'][:10]}, many = {report['many']:,} jobs: {where}, {cluster}.",
-        f"The load average before each measurement was {loads[0]} to {loads[-1]}: {machine['note']}.",
+        f"The load average before and after the measurements was {loads[0]} to {loads[-1]}: {machine['note']}.",
         "",
         "| figure | value | target | met |",
         "|---|---|---|---|",

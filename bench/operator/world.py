@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -174,21 +175,27 @@ class Operator:
         samples = [sample for family in families for sample in family.samples if sample.name == name]
         return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
-    def writes(self) -> dict[str, int]:
-        """Return the calls that change something, by method."""
-        name = "videojob_operator_api_requests_total"
-        return {method: int(self.metric(name, method=method)) for method in ("POST", "PATCH", "PUT", "DELETE")}
+    def writes(self) -> Counter[str]:
+        """Return how many calls have changed something, by method, and how many were refused as out of date (409)."""
+        writes = Counter(dict.fromkeys(("POST", "PATCH", "PUT", "DELETE", "conflicts"), 0))
+        for family in text_string_to_metric_families(self._get("/metrics")[1] + "\n"):
+            for sample in family.samples:
+                if sample.name == "videojob_operator_api_requests_total" and sample.labels["method"] in writes:
+                    conflict = sample.labels["code"] == "409"
+                    writes["conflicts" if conflict else sample.labels["method"]] += int(sample.value)
+        return writes
 
     def wait_until_idle(self, looks_at_least: int = 0) -> float:
         """Wait until the operator has nothing to do for two seconds; return when it was last seen busy."""
-        busy_at, looks, cpu = time.monotonic(), -1.0, 0.0
+        busy_at, looks = time.monotonic(), -1.0
         while time.monotonic() - busy_at < _QUIET_SECONDS:
+            cpu = self.cost().cpu_seconds  # of what it does by itself: to be asked for its metrics costs something too
             time.sleep(_POLL_SECONDS)
-            now_looks = self.metric("videojob_operator_reconcile_seconds_count")
-            now_cpu = self.cost().cpu_seconds
-            if now_looks != looks or now_looks < looks_at_least or now_cpu - cpu > _POLL_SECONDS / 10:
+            is_busy = self.cost().cpu_seconds - cpu > _POLL_SECONDS / 10
+            seen = self.metric("videojob_operator_reconcile_seconds_count")
+            if is_busy or seen != looks or seen < looks_at_least:
                 busy_at = time.monotonic()
-            looks, cpu = now_looks, now_cpu
+            looks = seen
         return busy_at
 
     def _get(self, path: str) -> tuple[int, str]:

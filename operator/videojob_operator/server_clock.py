@@ -7,9 +7,14 @@ deadline by the local clock would pass an hour early or late; by the server's ow
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 _RESOLUTION = timedelta(seconds=1)
 """The header has whole seconds, and an answer is under way for a while: less than this is no difference."""
+
+
+_moment = lru_cache(maxsize=2)(parsedate_to_datetime)
+"""Hundreds of answers bear the date of one second."""
 
 
 class ServerClock:
@@ -26,7 +31,7 @@ class ServerClock:
     def hear(self, date: str | None) -> None:
         """Take in the Date header of an answer; a missing or odd one tells nothing."""
         try:
-            offset = parsedate_to_datetime(date or "") - self._local()
+            offset = _moment(date or "") - self._local()
         except (TypeError, ValueError):
             return
         if abs(offset - self._offset) > _RESOLUTION:

@@ -37,8 +37,9 @@ class StatusWriter:
         self._urgent = False
         self._closing = False
         self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="status", daemon=True)
-        self._thread.start()
+        # Not the thread's join: one that a signal's exception ends takes the thread for ended as well (Python 3.11).
+        self._ended = threading.Event()
+        threading.Thread(target=self._run, name="status", daemon=True).start()
 
     def put(self, status: Status, *, urgent: bool = False) -> None:
         """Have a part of the status written soon, or as soon as possible; returns at once.
@@ -64,13 +65,18 @@ class StatusWriter:
             self._waiting |= last
             self._closing = self._urgent = True
             self._changed.notify()
-        self._thread.join(patience_seconds)
-        if self._thread.is_alive():
+        if not self._ended.wait(patience_seconds):
             raise StatusAway(f"the last status could not be written within {patience_seconds:.0f} s: {self._error}")
         if isinstance(self._error, StatusUnavailable):
             raise self._error
 
     def _run(self) -> None:
+        try:
+            self._write_all()
+        finally:
+            self._ended.set()
+
+    def _write_all(self) -> None:
         pause_seconds = 0.0
         while status := self._take(pause_seconds):
             try:

@@ -19,6 +19,7 @@ CATALOGUE = {"defaultModel": "none", "models": {"none": {"family": "2b", "source
 PROFILES = {
     "default": {"gpus": 0, "image": "test/sleep:1"},
     "exit-0": {"gpus": 0, "image": "test/exit-0:1"},
+    "second-pool": {"gpus": 0, "image": "test/sleep:1", "nodeSelector": {"pool": "second"}},
 }
 
 
