@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -131,6 +132,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=10_000, help="how many are many (default: 10000)")
     parser.add_argument("--output", type=Path, default=RESULT)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))  # and end all that was started
     with new_world() as world:
         results = uvloop.run(measure(world, arguments.jobs))
     report = {
