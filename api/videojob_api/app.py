@@ -10,8 +10,9 @@ from videojob_api import __version__, failures, staleness
 from videojob_api.access import documents
 from videojob_api.access.gate import NAMESPACE_HEADER, GateMiddleware
 from videojob_api.idempotency import REPLAYED_HEADER
+from videojob_api.metrics import Metrics
 from videojob_api.middleware import RequestMiddleware
-from videojob_api.routes import events, generate, jobs, page, service, stored_videos, video, videos
+from videojob_api.routes import docs, events, generate, jobs, page, service, stored_videos, video, videos
 from videojob_api.services import open_services
 from videojob_api.settings import Settings
 
@@ -35,11 +36,13 @@ _HEADERS_FOR_CLIENTS = (
 
 def create_app(settings: Settings) -> FastAPI:
     """Make the application; it opens its connections when it is started."""
+    metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_services(settings) as served:
             app.state.served, app.state.gate, app.state.services = served, served.gate, served.default
+            metrics.watch(services.jobs for services in served.namespaces.values())
             yield
 
     app = FastAPI(
@@ -47,9 +50,11 @@ def create_app(settings: Settings) -> FastAPI:
         version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,  # see routes.docs
         redoc_url=None,
         redirect_slashes=False,
     )
+    app.state.metrics = metrics
     app.add_middleware(GateMiddleware)
     if settings.cors_origins:
         app.add_middleware(
@@ -59,9 +64,9 @@ def create_app(settings: Settings) -> FastAPI:
             allow_headers=_HEADERS_OF_CLIENTS,
             expose_headers=_HEADERS_FOR_CLIENTS,
         )
-    app.add_middleware(RequestMiddleware)
+    app.add_middleware(RequestMiddleware, metrics=metrics)
     failures.install(app)
     documents.install(app, settings.authentication)
-    for module in (generate, jobs, events, video, videos, stored_videos, service, page):
+    for module in (generate, jobs, events, video, videos, stored_videos, service, page, docs):
         app.include_router(module.router)
     return app

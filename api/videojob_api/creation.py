@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from videojob import tracing
 from videojob.names import BATCH_LABEL, REQUEST_DIGEST_ANNOTATION, new_name
+from videojob_api import logs
 from videojob_api.errors import (
     ApiError,
     IdempotencyKeyReused,
@@ -117,10 +119,16 @@ async def _create(
         order.name_of(first_name, number),
         order.spec_of(first_name, number).dump(),
         labels={BATCH_LABEL: first_name} if order.count > 1 else {},
-        annotations={**order.annotations, **annotations},
+        annotations={**order.annotations, **annotations, **_trace()},
     )
     log.info("job created", extra={"job_id": job_id_of(job), "uid": uid_of(job)})
     return job
+
+
+def _trace() -> Mapping[str, str]:
+    """The annotation that takes the caller's trace on to the renderer."""
+    traced = logs.traceparent.get()
+    return {tracing.ANNOTATION: traced} if traced else {}
 
 
 async def _take_back(services: Services, jobs: list[Manifest]) -> None:

@@ -106,6 +106,5 @@ def _headers(name: str, file: StoredFile, span: Span | None) -> Mapping[str, str
         "Content-Disposition": _disposition(name),
         "Content-Length": str(span.length if span else file.size_bytes),
         "ETag": file.etag,
-        "X-Content-Type-Options": "nosniff",
     }
     return headers | ({"Content-Range": span.content_range} if span else {})

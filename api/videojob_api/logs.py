@@ -13,6 +13,11 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
+from videojob.tracing import trace_id_of
+
+traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+"""The trace that the request belongs to, as its caller named it."""
+
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Of the request that is being answered; empty outside of one."""
 
@@ -32,6 +37,8 @@ class JsonFormatter(logging.Formatter):
         }
         if request_id.get():
             line["request_id"] = request_id.get()
+        if traced := traceparent.get():
+            line["trace_id"] = trace_id_of(traced)
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info and record.exc_info[1] is not None:
             line["traceback"] = places_of(record.exc_info[1])

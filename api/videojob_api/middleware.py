@@ -1,4 +1,4 @@
-"""Around every request: its id, its line in the log, and an answer whatever happens inside."""
+"""Around every request: its id, its line in the log, its measure, and a safe answer whatever happens inside."""
 
 import logging
 import re
@@ -8,46 +8,55 @@ import uuid
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from videojob.tracing import legal_traceparent
 from videojob_api import logs, staleness
 from videojob_api.access.gate import CALLER
 from videojob_api.errors import ApiError
 from videojob_api.failures import error_response
+from videojob_api.metrics import Metrics
+from videojob_api.safety import make_safe
 
 log = logging.getLogger(__name__)
 
 _USABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_PROBES = frozenset({"/healthz", "/readyz"})
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class RequestMiddleware:
     """Give every request an id (the client's own, if it is harmless), log it, and answer what nobody else caught."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        token = logs.request_id.set(_id_of(scope))
+        headers = Headers(scope=scope)
+        token = logs.request_id.set(_id_of(headers))
+        trace = logs.traceparent.set(legal_traceparent(headers.get("traceparent")))
         staleness.begin()
         try:
-            await self._serve(scope, receive, send)
+            with self._metrics.in_progress.track_inprogress():
+                await self._serve(scope, receive, send)
         finally:
+            logs.traceparent.reset(trace)
             logs.request_id.reset(token)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.monotonic()
-        status = 0
+        status, waited = 0, 0.0
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, waited
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, waited = message["status"], time.monotonic() - began
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = logs.request_id.get()
                 headers.update(staleness.header())
+                make_safe(headers)
             await send(message)
 
         try:
@@ -58,17 +67,23 @@ class RequestMiddleware:
                 told = ApiError("the service failed; its log tells why under this request_id")
                 await error_response(told, scope["path"])(scope, receive, send_with_id)
         finally:
+            if status:
+                self._metrics.count(scope["method"], _route_of(scope), status, waited)
             _log_access(scope, status, time.monotonic() - began)
 
 
-def _id_of(scope: Scope) -> str:
-    given = Headers(scope=scope).get("x-request-id", "")
+def _id_of(headers: Headers) -> str:
+    given = headers.get("x-request-id", "")
     return given if _USABLE_ID.fullmatch(given) else uuid.uuid4().hex
 
 
+def _route_of(scope: Scope) -> str | None:
+    """Return the route's template, not its path: a path may be long, hostile or private."""
+    return getattr(scope.get("route"), "path", None)
+
+
 def _log_access(scope: Scope, status: int, seconds: float) -> None:
-    """Log the route's template, not its path: a path may be long, hostile or private."""
-    template = getattr(scope.get("route"), "path", None)
+    template = _route_of(scope)
     level = logging.DEBUG if template in _PROBES and status == 200 else logging.INFO
     fields = {"method": scope["method"], "route": template, "status": status, "seconds": round(seconds, 4)}
     if caller := scope.get(CALLER):

@@ -60,6 +60,10 @@ class JobStore:
         """Whether everything has been known once."""
         return self._informer.synced
 
+    def stale_seconds(self) -> float:
+        """Return for how long the API server has not answered; 0 while it does."""
+        return self._informer.stale_seconds()
+
     async def get(self, name: str) -> Manifest:
         """Return a VideoJob.
 

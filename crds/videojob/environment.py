@@ -13,6 +13,7 @@ TOKEN_DIR = "VIDEOJOB_TOKEN_DIR"  # noqa: S105 - a folder with token, ca.crt and
 TERMINATION_LOG = "VIDEOJOB_TERMINATION_LOG"
 IMAGE = "VIDEOJOB_IMAGE"  # the image the renderer runs in, for status.renderer.image
 SPEED = "VIDEOJOB_SPEED"  # SpeedOptions as JSON; absent = all defaults
+TRACEPARENT = "VIDEOJOB_TRACEPARENT"  # the trace of the request, for the log; absent = it belongs to none
 S3_BUCKET = "VIDEOJOB_S3_BUCKET"
 S3_PREFIX = "VIDEOJOB_S3_PREFIX"
 CHECKPOINT_SECONDS = "VIDEOJOB_CHECKPOINT_SECONDS"  # at least so long between two; absent = 10, 0 = each step

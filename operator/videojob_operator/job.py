@@ -6,10 +6,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from videojob import environment, names, resource
+from videojob import environment, names, resource, tracing
 from videojob.exits import ExitCode
 from videojob.resolve import ResolvedRequest
 from videojob.speed import SpeedOptions
+from videojob.tracing import legal_traceparent
 from videojob_operator.manifests import Manifest
 from videojob_operator.settings import Profile, Settings
 
@@ -237,6 +238,8 @@ def _environment(meta: Manifest, resolved: ResolvedRequest, image: str, profile:
     }
     if profile.speed != SpeedOptions():
         values[environment.SPEED] = profile.speed.model_dump_json(by_alias=True, exclude_defaults=True)
+    if traceparent := legal_traceparent((meta.get("annotations") or {}).get(tracing.ANNOTATION)):
+        values[environment.TRACEPARENT] = traceparent
     pod_name = {"name": environment.POD_NAME, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
     ours = [*({"name": name, "value": value} for name, value in values.items()), pod_name]
     theirs = [dict(variable) for variable in profile.env]

@@ -17,6 +17,7 @@ from videojob.errors import violations
 from videojob.families import FAMILY_DEFAULTS, MAX_AREA, SIZE_MULTIPLE
 from videojob.resolve import ResolvedRequest
 from videojob.speed import SpeedOptions
+from videojob.tracing import legal_traceparent
 from videojob_renderer.errors import InvalidEnvironment, InvalidRequest
 
 DEFAULT_CHECKPOINT_SECONDS = 10.0
@@ -35,6 +36,7 @@ class Settings:
         checkpoint_seconds: at least so long between two checkpoints; 0 = one after each step.
         progress_seconds: at least so long between two writes of progress within a stage.
         speed: the profile's wishes.
+        traceparent: of the trace that the request belongs to; None = of none.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Settings:
     checkpoint_seconds: float = DEFAULT_CHECKPOINT_SECONDS
     progress_seconds: float = DEFAULT_PROGRESS_SECONDS
     speed: SpeedOptions = field(default_factory=SpeedOptions)
+    traceparent: str | None = None
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -86,6 +89,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         checkpoint_seconds=_seconds(environ, variables.CHECKPOINT_SECONDS, DEFAULT_CHECKPOINT_SECONDS),
         progress_seconds=_seconds(environ, variables.PROGRESS_SECONDS, DEFAULT_PROGRESS_SECONDS),
         speed=_speed(environ.get(variables.SPEED) or "{}"),
+        traceparent=legal_traceparent(environ.get(variables.TRACEPARENT)),
     )
 
 

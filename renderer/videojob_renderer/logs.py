@@ -10,6 +10,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from videojob.tracing import trace_id_of
 from videojob_renderer.environment import Settings
 
 _SHORTEST_SECRET = 4
@@ -66,6 +67,12 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
     return tuple(sorted((text for text in texts if len(text) >= _SHORTEST_SECRET), key=len, reverse=True))
 
 
+def fields_of(settings: Settings) -> dict[str, str]:
+    """Return what every line says: whose job this is, and which trace its request belongs to."""
+    fields = {"job": settings.name, "namespace": settings.namespace, "uid": settings.uid, "pod": settings.pod_name}
+    return fields | ({"trace_id": trace_id_of(settings.traceparent)} if settings.traceparent else {})
+
+
 def configure(settings: Settings | None = None, stream: TextIO | None = None) -> None:
     """Send all logging, and Python's warnings, to stdout; before the settings are known, without the job's name.
 
@@ -75,8 +82,7 @@ def configure(settings: Settings | None = None, stream: TextIO | None = None) ->
     """
     formatter = JsonFormatter({})
     if settings is not None:
-        fields = {"job": settings.name, "namespace": settings.namespace, "uid": settings.uid, "pod": settings.pod_name}
-        formatter = JsonFormatter(fields, secrets_of(settings))
+        formatter = JsonFormatter(fields_of(settings), secrets_of(settings))
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(formatter)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

@@ -9,6 +9,7 @@ import yaml
 from tests.chart.rendering import Manifest, Render, Rendered
 
 from videojob.reasons import Reason
+from videojob_api.metrics import Metrics as ApiMetrics
 from videojob_operator.live_settings import LiveSettings
 from videojob_operator.metrics import Metrics
 from videojob_operator.settings import read_profiles, read_settings
@@ -214,7 +215,8 @@ def test_the_network_policy_selects_the_pods_that_the_operator_makes(monitoring:
 
 def test_only_those_named_call_the_api_and_helm_test(monitoring: Rendered) -> None:
     (rule,) = policy(monitoring, "api")["ingress"]
-    (test, gate) = rule["from"]
+    (test, gate, prometheus) = rule["from"]
+    assert prometheus["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "monitoring"}
     assert gate["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "ingress-nginx"}
     labels = monitoring.one("Pod", "videojob-test")["metadata"]["labels"]
     assert test["podSelector"]["matchLabels"].items() <= labels.items()
@@ -224,15 +226,21 @@ def test_only_those_named_call_the_api_and_helm_test(monitoring: Rendered) -> No
     ("name", "kind", "key"),
     [("monitoring", "ServiceMonitor", "endpoints"), ("node_cache", "PodMonitor", "podMetricsEndpoints")],
 )
-def test_a_monitor_finds_the_operator(name: str, kind: str, key: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(
+    ("part", "service", "name_of_port"),
+    [("operator", "videojob-operator-metrics", "health"), ("api", "videojob-api", "http")],
+)
+def test_a_monitor_finds_each_part(
+    part: str, service: str, name_of_port: str, name: str, kind: str, key: str, request: pytest.FixtureRequest
+) -> None:
     rendered: Rendered = request.getfixturevalue(name)
-    spec = rendered.one(kind, "videojob-operator")["spec"]
+    spec = rendered.one(kind, f"videojob-{part}")["spec"]
     (endpoint,) = spec[key]
-    assert (endpoint["port"], endpoint["path"]) == ("health", "/metrics")
-    target = rendered.one("Service", "videojob-operator-metrics") if kind == "ServiceMonitor" else None
-    labels = (target or rendered.one("Deployment", "videojob-operator")["spec"]["template"])["metadata"]["labels"]
+    assert (endpoint["port"], endpoint["path"]) == (name_of_port, "/metrics")
+    target = rendered.one("Service", service) if kind == "ServiceMonitor" else None
+    labels = (target or rendered.one("Deployment", f"videojob-{part}")["spec"]["template"])["metadata"]["labels"]
     assert spec["selector"]["matchLabels"].items() <= labels.items()
-    (port,) = rendered.pod_spec("videojob-operator")["containers"][0]["ports"]
+    (port,) = rendered.pod_spec(f"videojob-{part}")["containers"][0]["ports"]
     assert port["name"] == endpoint["port"]
 
 
@@ -255,7 +263,7 @@ def test_every_alert_says_what_is_wrong_and_the_page_what_to_do(monitoring: Rend
         assert rule["expr"].count("(") == rule["expr"].count(")")
 
 
-def test_alerts_and_dashboard_ask_for_metrics_that_the_operator_has(
+def test_alerts_and_dashboard_ask_for_metrics_that_operator_and_api_have(
     monitoring: Rendered, root: Path, tmp_path: Path
 ) -> None:
     for name, content in monitoring.one("ConfigMap", "videojob-config")["data"].items():
@@ -263,7 +271,8 @@ def test_alerts_and_dashboard_ask_for_metrics_that_the_operator_has(
     told = monitoring.environment("videojob-operator")
     env = {name: value.replace("/etc/videojob/", f"{tmp_path}/") for name, value in told.items()}
     metrics = Metrics(lambda: ["Pending"], lambda: 0, LiveSettings(read_settings(env), env))
-    kinds = dict(re.findall(r"(?m)^# TYPE (\S+) (\S+)$", metrics.render().decode()))
+    text = (metrics.render() + ApiMetrics().render()).decode()
+    kinds = dict(re.findall(r"(?m)^# TYPE (\S+) (\S+)$", text))
     known = {f"{name}_bucket" if kind == "histogram" else name for name, kind in kinds.items()}
     rules = monitoring.one("PrometheusRule", "videojob")["spec"]["groups"][0]["rules"]
     panels = json.loads((root / "charts/videojob/files/dashboard.json").read_text())["panels"]

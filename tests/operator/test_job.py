@@ -17,6 +17,7 @@ FULL = video_job(
     backoffLimit=0,
     activeDeadlineSeconds=600,
     labels={"kueue.x-k8s.io/queue-name": "gpu", "team": "film"},
+    annotations={"videojob.dev/traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
 )
 
 
@@ -32,6 +33,13 @@ def test_the_request_reaches_the_renderer_whole_and_is_not_expanded_by_the_kubel
     request = ResolvedRequest.model_validate_json(variables["VIDEOJOB_REQUEST"])
     assert request.prompt == "It costs $(HOME) and $5"
     assert request.seed == 42
+
+
+@pytest.mark.parametrize("text", ["$(VIDEOJOB_REQUEST)", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7"])
+def test_an_annotation_that_is_no_trace_reaches_no_environment(text: str) -> None:
+    manifest = built_job(video_job(annotations={"videojob.dev/traceparent": text}))
+    assert text not in json.dumps(manifest)
+    assert "VIDEOJOB_TRACEPARENT" not in json.dumps(manifest)
 
 
 def test_the_prompt_stands_in_one_environment_variable_and_nowhere_else() -> None:

@@ -53,7 +53,13 @@ SETTINGS = Settings(
 )
 
 
-def video_job(*, status: Manifest | None = None, labels: dict[str, str] | None = None, **spec: Any) -> Manifest:
+def video_job(
+    *,
+    status: Manifest | None = None,
+    labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
+    **spec: Any,
+) -> Manifest:
     """Return a VideoJob as the API server shows it, defaults filled in."""
     defaults = {"profile": "default", "suspend": False, "cancel": False, "backoffLimit": 3}
     request = spec.pop("request", {"prompt": "A squirrel"})
@@ -68,6 +74,7 @@ def video_job(*, status: Manifest | None = None, labels: dict[str, str] | None =
             "resourceVersion": "10",
             "creationTimestamp": "2025-09-14T12:00:00Z",
             **({"labels": labels} if labels else {}),
+            **({"annotations": annotations} if annotations else {}),
         },
         "spec": {"request": request} | defaults | spec,
         **({"status": status} if status else {}),

@@ -12,8 +12,10 @@ from videojob.speed import SpeedOptions
 from videojob.speed_choices import StepCache
 from videojob_renderer.environment import read_settings, termination_log
 from videojob_renderer.errors import InvalidEnvironment, InvalidRequest
+from videojob_renderer.logs import fields_of
 
 Make = Callable[..., ResolvedRequest]
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 @pytest.fixture
@@ -139,3 +141,14 @@ def test_a_wrong_environment_is_told_without_importing_torch(tmp_path: Path, env
     (poison / "torch.py").write_text("raise AssertionError('torch was imported')")
     environ["VIDEOJOB_REQUEST"] = "{}"
     assert RendererProcess(tmp_path, environ | {"PYTHONPATH": str(poison)}).wait() == 64
+
+
+@pytest.mark.parametrize(("text", "kept"), [(TRACEPARENT, TRACEPARENT), ("", None), ("$(HOME)", None)])
+def test_a_trace_is_kept_where_it_is_one(text: str, kept: str | None, environ: dict[str, str]) -> None:
+    assert read_settings(environ | {"VIDEOJOB_TRACEPARENT": text}).traceparent == kept
+
+
+def test_every_line_of_the_log_names_the_trace(environ: dict[str, str]) -> None:
+    traced = fields_of(read_settings(environ | {"VIDEOJOB_TRACEPARENT": TRACEPARENT}))
+    assert traced["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
+    assert "trace_id" not in fields_of(read_settings(environ))

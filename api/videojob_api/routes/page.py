@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import PurePath
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -21,16 +22,11 @@ _MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-_HEADERS = {
-    # blob: a video that was fetched with a key.
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
-        "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
+# blob: a video that was fetched with a key.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
+    "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +41,14 @@ class PageFile:
 @cache
 def page_files() -> dict[str, PageFile]:
     """Read all files of the page."""
-    return {
-        file.name: PageFile(
-            content := file.read_bytes(),
-            _MEDIA_TYPES[PurePath(file.name).suffix],
-            f'"{hashlib.sha256(content).hexdigest()[:20]}"',
-        )
-        for file in resources.files("videojob_api").joinpath("page").iterdir()
-    }
+    return {file.name: read_file(file) for file in resources.files("videojob_api").joinpath("page").iterdir()}
+
+
+def read_file(file: Traversable) -> PageFile:
+    """Read a file; its version is a part of its hash."""
+    content = file.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    return PageFile(content, _MEDIA_TYPES[PurePath(file.name).suffix], f'"{digest[:20]}"')
 
 
 @router.get("/models", responses=can_fail_with())
@@ -74,10 +70,18 @@ async def part(name: str, request: Request) -> Response:
 
 
 def _answer(name: str, request: Request) -> Response:
-    file = page_files().get(name)
+    return answer_with(page_files().get(name), request, _POLICY)
+
+
+def answer_with(file: PageFile | None, request: Request, policy: str) -> Response:
+    """Return a file, or that the client has it already.
+
+    Raises:
+        HTTPException: there is none.
+    """
     if file is None:
         raise HTTPException(404)
-    headers = {**_HEADERS, "ETag": file.etag}
+    headers = {"ETag": file.etag, "Cache-Control": "no-cache", "Content-Security-Policy": policy}
     if is_unchanged(request.headers, file.etag):
         return Response(status_code=304, headers=headers)
     return Response(file.content, media_type=file.media_type, headers=headers)

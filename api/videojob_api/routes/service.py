@@ -1,12 +1,22 @@
-"""How the service itself is: its load, and the probes of Kubernetes."""
+"""How the service itself is: its load, the probes of Kubernetes, and what Prometheus asks."""
 
-from fastapi import APIRouter
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
 
 from videojob_api.answers import HealthAnswer, ProbeAnswer
 from videojob_api.failures import can_fail_with
+from videojob_api.metrics import CONTENT_TYPE, Metrics
 from videojob_api.services import ServicesOf
 
 router = APIRouter(tags=["service"])
+
+_METRICS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+        "description": "Requests by route and status, their times, jobs by phase; in Prometheus' text format.",
+    }
+}
 
 
 @router.get("/health", responses=can_fail_with(503))
@@ -29,3 +39,10 @@ async def ready(services: ServicesOf) -> ProbeAnswer:
     """
     await services.readiness.confirm()
     return ProbeAnswer()
+
+
+@router.get("/metrics", response_class=Response, responses=_METRICS | can_fail_with())
+async def measures(request: Request) -> Response:
+    """Tell Prometheus what this replica has done. Nothing names a job, a caller or a namespace."""
+    metrics: Metrics = request.app.state.metrics
+    return Response(metrics.render(), media_type=CONTENT_TYPE)
