@@ -75,8 +75,10 @@ def test_the_common_roles_of_kubernetes_include_videojobs(default: Rendered, ren
         "edit": {("videojob.dev", "videojobs", verb) for verb in ("create", "update", "patch", "delete")},
         "admin": {("videojob.dev", "videojobs", "deletecollection")},
     }
-    assert not render(crds__aggregateRoles="false").of_kind("ClusterRole")
-    assert not render(crds__enabled="false").of_kind("ClusterRole"), "they go with the definition, once a cluster"
+    left = render(crds__aggregateRoles="false").of_kind("ClusterRole")
+    assert [role["metadata"]["name"] for role in left] == ["videojob-videojob-api-reviews"]
+    left = render(crds__enabled="false", api__auth__mode="none", api__auth__allowAnyone="true").of_kind("ClusterRole")
+    assert not left, "they go with the definition, once a cluster"
 
 
 def test_nodes_are_read_and_pods_declared_failed_only_where_the_administrator_wants_it(render: Render) -> None:
@@ -104,9 +106,7 @@ def test_each_role_is_bound_to_its_own_service_account_only(default: Rendered, f
             assert rendered.one("ServiceAccount", name, subject["namespace"])
 
 
-def test_operator_and_renderer_have_their_role_in_each_served_namespace_and_the_api_in_the_first(
-    full: Rendered,
-) -> None:
+def test_each_part_has_its_role_in_each_served_namespace(full: Rendered) -> None:
     places = {(role["metadata"]["name"], role["metadata"]["namespace"]) for role in full.of_kind("Role")}
     assert places == {
         (LEASE_ROLE, "videojob"),
@@ -115,6 +115,7 @@ def test_operator_and_renderer_have_their_role_in_each_served_namespace_and_the_
         ("videojob-renderer", "studio"),
         ("videojob-renderer", "research"),
         ("videojob-api", "studio"),
+        ("videojob-api", "research"),
     }
 
 
