@@ -1,0 +1,23 @@
+"""While some videos are rendered, everything that can be killed is killed once: `make chaos` in small."""
+
+from pathlib import Path
+
+import pytest
+from bench.chaos.run import Size, installed_stack, run
+
+from videojob_local.binaries import Binaries
+
+SEED = 7
+"""The same blows every time; `make chaos` draws others."""
+
+SIZE = Size(jobs=9, blows=8, order_pause_seconds=0.5, blow_pause_seconds=4, patience_seconds=900)
+
+
+@pytest.mark.timeout(1800)
+def test_whatever_is_killed_every_video_is_there_once_and_nothing_is_left_over(
+    binaries: Binaries, tmp_path: Path
+) -> None:
+    with installed_stack(tmp_path / "stack", binaries) as (stack, url):
+        outcome = run(stack, url, SEED, SIZE)
+    told = "\n".join([*outcome.log, *outcome.faults])
+    assert not outcome.faults, told
