@@ -14,14 +14,14 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 import uvloop
-from api import PODS, VIDEO_JOBS, Api, Manifest, Seen, all_at_once, steadily
+from api import PODS, VIDEO_JOBS, Api, Manifest, all_at_once, steadily
 from measurements import video_job
 from prometheus_client.parser import text_string_to_metric_families
 from world import NAMESPACE, Operator, World, new_world
@@ -133,13 +133,13 @@ def has_succeeded(each: Manifest) -> bool:
     return bool(each.get("status", {}).get("phase") == "Succeeded")
 
 
-async def as_many(seen: Seen, count: int) -> None:
-    """Wait until so many were seen."""
+async def as_many(api: Api, condition: Callable[[Manifest], bool], count: int) -> None:
+    """Wait until so many VideoJobs meet a condition."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while len(seen.at) < count:
+    while (found := sum(map(condition, await api.items(VIDEO_JOBS.format(NAMESPACE))))) < count:
         if time.monotonic() > deadline:
-            raise RuntimeError(f"{len(seen.at)} of {count} after {PATIENCE_SECONDS} s")
-        await asyncio.sleep(0.2)
+            raise RuntimeError(f"{found} of {count} after {PATIENCE_SECONDS} s")
+        await asyncio.sleep(2)
 
 
 async def progress(api: Api, name: str, pod: str, step: int) -> None:
@@ -195,9 +195,8 @@ async def measure(world: World, nodes: int, jobs: int, per_second: int) -> Figur
 
             path = VIDEO_JOBS.format(NAMESPACE)
             before = await meter.read()
-            async with Seen(api, path, is_running) as seen:
-                await all_at_once(functools.partial(api.call, "POST", path, json=video_job(name)) for name in names)
-                await as_many(seen, running)
+            await all_at_once(functools.partial(api.call, "POST", path, json=video_job(name)) for name in names)
+            await as_many(api, is_running, running)
             note("filling", between(before, await meter.read(), running) | await meter.weigh())
 
             pods, words = await running_pods(api), per_second * PROGRESS_SECONDS
@@ -206,9 +205,8 @@ async def measure(world: World, nodes: int, jobs: int, per_second: int) -> Figur
             note("rendering", between(before, await meter.read(), words) | {"words_of_progress_per_second": per_second})
 
             before = await meter.read()
-            async with Seen(api, path, has_succeeded) as seen:
-                await all_at_once(functools.partial(finish, api, name, pod) for name, pod in pods.items())
-                await seen.wait_for(pods, seconds=PATIENCE_SECONDS)
+            await all_at_once(functools.partial(finish, api, name, pod) for name, pod in pods.items())
+            await as_many(api, has_succeeded, len(pods))
             note("emptying", between(before, await meter.read(), len(pods)) | await meter.weigh())
     return results
 
