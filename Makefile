@@ -47,8 +47,10 @@ test: setup ## Run all tests (TESTS=path to run some)
 	@$(PYTHON_BIN) -m videojob_local build
 	@$(PYTHON_BIN) -m pytest --numprocesses=$(TEST_WORKERS) --dist=loadfile --reruns=1 $(TESTS)
 
-.PHONY: bench-downloads
-bench-downloads: setup ## Measure a hundred downloads of a 50 MB video at once and write bench/results/api-downloads.json
+.PHONY: bench-api
+bench-api: setup ## Measure memory and downloads of the REST API and write bench/results/api-*.json (about 10 minutes)
+	@$(PYTHON_BIN) -m videojob_local build
+	@$(PYTHON_BIN) bench/api/live.py
 	@$(PYTHON_BIN) bench/api/downloads.py
 
 .PHONY: bench-operator
@@ -81,10 +83,6 @@ browser: ## Install the browser that the tests of the page drive (Debian, as roo
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	else echo "browser: install chromium (Debian: sudo apt-get install chromium); the tests of the page are skipped without it"; fi
-
-.PHONY: bench-api-live
-bench-api-live: setup ## Measure the memory of the API with 10,000 jobs and 1,000 listeners (some minutes)
-	@$(PYTHON_BIN) bench/api/live.py
 
 .PHONY: bench-renderer
 bench-renderer: setup ## Measure the renderer on the CPU with tiny weights and write bench/results/renderer.json (about 3 minutes)

@@ -12,7 +12,7 @@ import boto3
 import httpx
 import pytest
 from botocore.client import Config
-from cluster import Cluster, Kubectl
+from cluster import Cluster, Kubectl, wait_for
 from privacy import LogKeeper, assert_no_prompt_in
 from types_boto3_s3 import S3Client
 
@@ -66,7 +66,9 @@ def _start(stack: Stack) -> None:
     stack.wait_for_node(stack.node.name)
     kubectl = Kubectl(stack.binaries, stack.kubeconfig)
     kubectl.run("apply", "--server-side", "--filename=crds/videojobs.yaml")
-    kubectl.run("wait", "--for=condition=Established", "crd/videojobs.videojob.dev")
+    # kubectl fails where the definition has no conditions yet, as on a busy machine.
+    established = ("wait", "--for=condition=Established", "crd/videojobs.videojob.dev")
+    wait_for(lambda: kubectl(*established).returncode == 0, "the VideoJob resource", seconds=240)
     # Established or not, for a moment lists are 429; kubectl asks again until they are not.
     kubectl.run("get", "videojobs", "--all-namespaces")
 

@@ -1,4 +1,4 @@
-"""Measure downloads through the API and write bench/results/api-downloads.json: `make bench-downloads`.
+"""Measure downloads through the API and write bench/results/api-downloads.json: `make bench-api`.
 
 A hundred clients fetch the same 50 MB video at once, from the API on a real control plane and a real S3 server; the
 peer is the same hundred on presigned URLs, straight from that S3 server. The figure that matters is the API's memory:

@@ -1,4 +1,4 @@
-"""Measure what one replica of the API takes to know many jobs and to serve many listeners: `make bench-api-live`.
+"""Measure what one replica of the API takes to know many jobs and to serve many listeners: `make bench-api`.
 
 Real control plane, real S3, real API process; the jobs are forged, because nobody could render as many. Writes
 bench/results/api-live.json.
