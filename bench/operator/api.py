@@ -133,6 +133,10 @@ class Seen:
         return max(self.at[name] for name in wanted)
 
     async def _follow(self) -> None:
+        while True:  # the API server ends watches of clients that are slow for a moment
+            await self._watch_once()
+
+    async def _watch_once(self) -> None:
         async for event in self._api.watch(self._path):
             if event["type"] not in {"ADDED", "MODIFIED"}:
                 continue

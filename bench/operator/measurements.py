@@ -6,7 +6,7 @@ import statistics
 import time
 from typing import Any
 
-from api import JOBS, PODS, VIDEO_JOBS, Api, Manifest, Seen, all_at_once, steadily
+from api import AT_ONCE, JOBS, PODS, VIDEO_JOBS, Api, Manifest, Seen, all_at_once, steadily
 from world import NAMESPACE, Operator, World
 
 BARE = "bare"
@@ -49,8 +49,14 @@ async def latency(api: Api, world: World, *, jobs: int, per_second: float) -> Fi
         await api.call("POST", VIDEO_JOBS.format(NAMESPACE), json=video_job(name))
         asked[name] = time.monotonic()
 
-    with Operator(world):
+    with Operator(world) as operator:
         async with Seen(api, JOBS.format(NAMESPACE)) as seen:
+            first = [
+                f"first-{number}" for number in range(AT_ONCE)
+            ]  # opens the connections; the bare client's are open
+            await all_at_once([functools.partial(create, name) for name in first])
+            await seen.wait_for(first)
+            operator.wait_until_idle()
             names = [f"steady-{number}" for number in range(jobs)]
             await steadily([functools.partial(create, name) for name in names], per_second)
             await seen.wait_for(names)

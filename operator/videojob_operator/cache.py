@@ -11,10 +11,9 @@ from collections.abc import Collection
 
 from videojob.names import NAME_LABEL
 from videojob.phases import Phase
+from videojob_operator.lean import lean
 from videojob_operator.manifests import Key, Kind, Manifest, key_of, uid_of
 from videojob_operator.observed import Observed
-
-_UNUSED_METADATA = "managedFields"  # half the size of an object, and never looked at
 
 
 class Cache:
@@ -55,8 +54,7 @@ class Cache:
         name = manifest["metadata"]["name"]
         if name in objects and _version(manifest) <= _version(objects[name]):
             return None
-        meta = {field: value for field, value in manifest["metadata"].items() if field != _UNUSED_METADATA}
-        objects[name] = {**manifest, "metadata": meta}
+        objects[name] = lean(kind, manifest)
         return key
 
     def forget(self, kind: Kind, manifest: Manifest) -> Key | None:

@@ -9,6 +9,7 @@ from tests.operator.worlds import Manifest
 from videojob_operator.backoff import EndlessBackoff
 from videojob_operator.cache import Cache
 from videojob_operator.manifests import Key, Kind
+from videojob_operator.reconcile import reconcile
 from videojob_operator.work_queue import WorkQueue
 
 KEY = Key("studio", "squirrel")
@@ -100,6 +101,18 @@ def test_the_echo_of_an_own_write_is_no_news() -> None:
     assert cache.absorb(Kind.VIDEO_JOBS, answer) == KEY
     assert cache.absorb(Kind.VIDEO_JOBS, answer) is None
     assert cache.absorb(Kind.VIDEO_JOBS, versioned(answer, 21)) == KEY
+
+
+def test_what_the_cache_keeps_of_objects_leads_to_the_decisions_that_the_whole_ones_do() -> None:
+    job = versioned(w.job(), 11)
+    for pod in (w.pod(node=None), w.pod(), w.pod(phase="Running", state=w.RUNNING), w.pod(state=w.ended(70))):
+        cache, whole = Cache(), w.observed(None, job, pod)
+        for kind, manifest in ((Kind.VIDEO_JOBS, w.video_job()), (Kind.JOBS, job), (Kind.PODS, pod)):
+            cache.absorb(kind, manifest)
+        kept = cache.observe(KEY)
+        assert "volumes" in str(whole.job)
+        assert "volumes" not in str(kept.job)
+        assert reconcile(kept, w.SETTINGS, w.NOW) == reconcile(whole, w.SETTINGS, w.NOW)
 
 
 def test_pods_are_found_by_their_label() -> None:
