@@ -48,8 +48,9 @@ test: setup ## Run all tests (TESTS=path to run some)
 	@$(PYTHON_BIN) -m pytest --numprocesses=$(TEST_WORKERS) --dist=loadfile --reruns=1 $(TESTS)
 
 .PHONY: bench-api
-bench-api: setup ## Measure memory and downloads of the REST API and write bench/results/api-*.json (about 10 minutes)
+bench-api: setup ## Measure the REST API beside its peers and write bench/results/api*.json (about 10 minutes)
 	@$(PYTHON_BIN) -m videojob_local build
+	@$(PYTHON_BIN) bench/api/rates.py
 	@$(PYTHON_BIN) bench/api/live.py
 	@$(PYTHON_BIN) bench/api/downloads.py
 
