@@ -28,6 +28,7 @@ def render(report: dict[str, Any]) -> str:
         HEADER,
         f"Measured on {report['date'][:10]}, many = {report['many']:,} jobs: {where}, {cluster}.",
         f"The load average before and after the measurements was {loads[0]} to {loads[-1]}: {machine['note']}.",
+        "The targets are for 10,000 jobs and a machine that does nothing else.",
         "",
         "| figure | value | target | met |",
         "|---|---|---|---|",
