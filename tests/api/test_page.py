@@ -208,7 +208,7 @@ async def test_a_link_to_one_job_opens_it_and_follows_it(
     await expect(viewer.locator("video")).to_be_visible()
     await page.keyboard.press("Escape")
     await expect(viewer).to_be_hidden()
-    assert page.url == f"{url}/"
+    await expect(page).to_have_url(f"{url}/")
     await page.goto(f"{url}/#job=never-was")
     await expect(viewer).to_contain_text("no such video")
 
