@@ -23,6 +23,11 @@ GRACE_SECONDS = 20
 """Downloads that run may end within this time; a pod has 30 seconds by default."""
 
 
+KEEP_ALIVE_SECONDS = 75
+"""An idle connection stays open this long: longer than clients poll, and than the 60 s of usual proxies. With uvicorn's
+own 5 s, a client that polled every 5 s at times sent its request into a connection that was just being closed."""
+
+
 def main() -> None:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(prog="videojob_api", description="The REST service of videojob.")
@@ -67,6 +72,7 @@ def _serve() -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     uvicorn.Server(config).run(sockets=[listener])
 

@@ -145,3 +145,15 @@ def test_many_clients_at_once_are_served(server: Any) -> None:
     for thread in threads:
         thread.join()
     assert answers == [200] * 40
+
+
+@pytest.mark.cluster
+def test_a_connection_outlives_the_pause_of_a_client_that_polls_every_5_seconds(server: Any) -> None:
+    url = httpx.URL(server.url)
+    with socket.create_connection((url.host, url.port), timeout=7) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        received = b""
+        while not received.endswith(b"}"):
+            received += connection.recv(65536)
+        with pytest.raises(TimeoutError):  # an end that the server sent would be received as nothing
+            connection.recv(1)
