@@ -10,6 +10,7 @@ import ssl
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -163,7 +164,8 @@ class _Handler(Quiet, BaseHTTPRequestHandler):
         finally:
             upstream.close()
         self.proxy.served[request.method, request.plural] += answer.status < 400
-        self.proxy.after(request)
+        if answer.status < HTTPStatus.BAD_REQUEST:
+            self.proxy.after(request)
         self._answer(answer.status, dict(answer.headers), content)
 
     def _stream(self, upstream: HTTPSConnection, answer: HTTPResponse) -> None:
