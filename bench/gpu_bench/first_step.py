@@ -45,11 +45,15 @@ class Start:
         """Write the model; reading it again finds it in the page cache, as after the renderer's prefetch."""
         if find_spec("pydantic") is None:
             raise RuntimeError("the renderer's loading needs pydantic, which is not there")
+        from gpu_bench.models import build_text_encoder  # noqa: PLC0415 - this module is also a program that times imports
+        from videojob_renderer.tiny import build_tiny  # noqa: PLC0415
+
         begun = time.perf_counter()
-        pipeline = self._bench.pipeline
+        pipeline, tiny = self._bench.pipeline, build_tiny(self._family)  # type: ignore[arg-type] # a Family is such a string
+        where = {"device": self._bench.device, "dtype": self._bench.dtype}
         whole = type(pipeline)(
-            tokenizer=self._tokenizer(),
-            text_encoder=self._text_encoder(),
+            tokenizer=tiny.tokenizer,
+            text_encoder=tiny.text_encoder if self._tiny else build_text_encoder(**where),
             vae=pipeline.vae,
             transformer=pipeline.transformer,
             scheduler=pipeline.scheduler,
@@ -91,19 +95,6 @@ class Start:
             raise RuntimeError(run.stderr.strip().splitlines()[-1][-400:])
         result: dict[str, Any] = json.loads(run.stdout.strip().splitlines()[-1])
         return result
-
-    def _tokenizer(self) -> Any:
-        from videojob_renderer.tiny import build_tiny  # noqa: PLC0415 - this module is also a program that times imports
-
-        return build_tiny(self._family).tokenizer  # type: ignore[arg-type] # a Family is such a string
-
-    def _text_encoder(self) -> Any:
-        from gpu_bench.models import build_text_encoder  # noqa: PLC0415 - likewise
-        from videojob_renderer.tiny import build_tiny  # noqa: PLC0415
-
-        if self._tiny:
-            return build_tiny(self._family).text_encoder  # type: ignore[arg-type] # likewise
-        return build_text_encoder(device=self._bench.device, dtype=self._bench.dtype)
 
 
 def main() -> None:
