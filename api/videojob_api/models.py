@@ -8,6 +8,7 @@ from videojob.catalogue import Catalogue, CatalogueModel
 from videojob.families import FAMILY_DEFAULTS, FIXED_SIZE_MODELS, MAX_AREA, SIZE_MULTIPLE
 from videojob.request import MAX_PROMPT_LENGTH, MAX_SEED, MAX_SIDE, MIN_SIDE, VideoJobRequest
 from videojob_api.answers import Answer, example
+from videojob_api.openai.images import MAX_IMAGE_BYTES, MEDIA_TYPES
 
 
 class Range(Answer):
@@ -47,10 +48,18 @@ class PromptLimits(Answer):
     maximum_length: int
 
 
+class ImageLimits(Answer):
+    """The legal first frames: files that `POST /v1/videos` takes as `input_reference`."""
+
+    maximum_bytes: int
+    media_types: list[str]
+
+
 class Limits(Answer):
     """What holds for all models."""
 
     prompt: PromptLimits
+    image: ImageLimits
     size: SizeLimits
     seed: SeedLimits
     steps: Range
@@ -99,6 +108,7 @@ _EXAMPLE = {
     ],
     "limits": {
         "prompt": {"maximum_length": 4096},
+        "image": {"maximum_bytes": 8388608, "media_types": ["image/png", "image/jpeg", "image/webp"]},
         "size": {"minimum": 64, "maximum": 1360, "multiple": 16, "max_area": 1044480},
         "seed": {"minimum": 0, "maximum": "9223372036854775807"},
         "steps": {"minimum": 1, "maximum": 200},
@@ -125,6 +135,7 @@ def offer_of(catalogue: Catalogue) -> Offer:
         models=[_offered(name, model) for name, model in catalogue.models.items()],
         limits=Limits(
             prompt=PromptLimits(maximum_length=MAX_PROMPT_LENGTH),
+            image=ImageLimits(maximum_bytes=MAX_IMAGE_BYTES, media_types=list(MEDIA_TYPES)),
             size=SizeLimits(minimum=MIN_SIDE, maximum=MAX_SIDE, multiple=SIZE_MULTIPLE, max_area=MAX_AREA),
             seed=SeedLimits(minimum=0, maximum=str(MAX_SEED)),
             steps=_range_of("steps"),

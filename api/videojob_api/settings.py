@@ -23,7 +23,8 @@ REQUESTS_PER_MINUTE = "VIDEOJOB_API_REQUESTS_PER_MINUTE"
 CORS_ORIGINS = "VIDEOJOB_API_CORS_ORIGINS"
 
 USUAL_REQUESTS_PER_MINUTE = 600
-"""Of a caller that is known. The page asks 46 times a minute at most, an OpenAI client that waits 60 times."""
+"""Of a caller that is known. The page asks 46 times a minute at most, and once for each
+thumbnail that it shows; an OpenAI client that waits asks 60 times."""
 
 MAX_REQUESTS_PER_MINUTE = 1_000_000
 

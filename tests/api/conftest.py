@@ -187,12 +187,19 @@ async def until_seen(jobs: JobStore, cluster: Cluster) -> None:
 def finish(cluster: Cluster, s3: S3Client, bucket: str) -> Callable[..., str]:
     """End a job as operator and renderer would, with these bytes as its video; returns the key in S3."""
 
-    def finished(job_id: str, content: bytes) -> str:
+    def finished(job_id: str, content: bytes, thumbnail: bytes | None = None) -> str:
         job = cluster.get(job_id)
         assert job
-        key = artifact_key("", cluster.namespace, job["metadata"]["uid"], f"{job_id}-abcde", "video.mp4")
-        s3.put_object(Bucket=bucket, Key=key, Body=content, ContentType="video/mp4")
-        artifacts = {"video": {"uri": f"s3://{bucket}/{key}", "bytes": len(content)}}
+
+        def store(name: str, body: bytes, media_type: str) -> tuple[str, Manifest]:
+            key = artifact_key("", cluster.namespace, job["metadata"]["uid"], f"{job_id}-abcde", name)
+            s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=media_type)
+            return key, {"uri": f"s3://{bucket}/{key}", "bytes": len(body)}
+
+        key, video = store("video.mp4", content, "video/mp4")
+        artifacts = {"video": video}
+        if thumbnail is not None:
+            _, artifacts["thumbnail"] = store("thumbnail.jpg", thumbnail, "image/jpeg")
         cluster.patch(job_id, {"status": {"phase": "Succeeded", "artifacts": artifacts}}, "/status")
         return key
 

@@ -16,7 +16,6 @@ import httpx
 import pytest
 from cluster import Cluster
 from tests.api.conftest import serving
-from types_boto3_s3 import S3Client
 
 from videojob_api import errors
 from videojob_api.access.keys import new_key
@@ -33,18 +32,14 @@ KEYED = "VIDEOJOB_KEY"
 
 
 @pytest.fixture
-def renderers(cluster: Cluster, finish: Callable[..., str], s3: S3Client, bucket: str) -> Iterator[None]:
+def renderers(cluster: Cluster, finish: Callable[..., str]) -> Iterator[None]:
     """End every job but one, as operator and renderer would, as long as the test runs."""
     stop = threading.Event()
 
     def complete(name: str) -> None:
-        thumbnail = finish(name, b"an MP4").replace("video.mp4", "thumbnail.jpg")
-        s3.put_object(Bucket=bucket, Key=thumbnail, Body=b"a JPEG")
+        finish(name, b"an MP4", b"a JPEG")
         condition = {"type": "Succeeded", "status": "True", "reason": "Completed", "message": "the video is there"}
-        status = {
-            "artifacts": {"thumbnail": {"uri": f"s3://{bucket}/{thumbnail}"}},
-            "conditions": [condition | {"lastTransitionTime": "2025-09-14T12:10:30Z"}],
-        }
+        status = {"conditions": [condition | {"lastTransitionTime": "2025-09-14T12:10:30Z"}]}
         cluster.patch(name, {"status": status}, "/status")
 
     def work() -> None:

@@ -14,6 +14,8 @@ MAX_IMAGE_BYTES = 8 * 1024 * 1024
 
 HEAD_BYTES = 16
 
+MEDIA_TYPES = ("image/png", "image/jpeg", "image/webp")
+
 
 def media_type_of(head: bytes) -> str:
     """Return the media type of an image from its first HEAD_BYTES bytes.

@@ -10,7 +10,7 @@ export class ApiFailure extends Error {
     super(detail.message);
     this.status = status;
     this.code = detail.code;
-    this.field = detail.field ?? null;
+    this.field = detail.field ?? detail.param ?? null; // under /v1 it is called as OpenAI's clients call it
     this.nearest = detail.nearest ?? null;
   }
 }

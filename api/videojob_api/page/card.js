@@ -1,7 +1,7 @@
 // One job as a card. It is changed in place, so that a video goes on playing and the focus stays where it is.
 
-import { fileUrl } from "./api.js";
-import { icon, make, say } from "./element.js";
+import { ApiFailure, fileUrl, send } from "./api.js";
+import { forget, icon, make, say, whenNear } from "./element.js";
 import { badgeOf, factsOf, isOver, lineOf, troubleOf } from "./state.js";
 
 /** A button with an icon and a name. */
@@ -15,6 +15,9 @@ export function action(name, label, pressed) {
 export class JobView {
   #actions;
   #video = null;
+  #start = null;
+  #problem = "";
+  #isGone = false;
   #shownActions = "";
   job = null;
 
@@ -52,11 +55,21 @@ export class JobView {
     this.bar.hidden = !works;
     if (works && progress) this.bar.value = percent;
     else this.bar.removeAttribute("value");
-    say(this.line, lineOf(this.job));
+    this.#sayLine();
     say(this.trouble, troubleOf(this.job));
     this.#showFacts();
     this.#showActions();
     if (status === "completed" && !this.#video) this.#showVideo();
+  }
+
+  #sayLine() {
+    say(this.line, this.#problem || lineOf(this.job));
+    this.line.toggleAttribute("data-bad", this.#problem !== "" || this.job.phase === "Failed");
+  }
+
+  #tellProblem(text) {
+    this.#problem = text;
+    this.#sayLine();
   }
 
   #showFacts() {
@@ -81,25 +94,69 @@ export class JobView {
     if (hadFocus) buttons[0].focus();
   }
 
-  async #showVideo() {
-    const video = make("video", { controls: true, loop: true, muted: true, playsInline: true, preload: "metadata" });
-    video.setAttribute("aria-label", this.job.request?.prompt ?? "The video");
+  /** A still with a button; the video itself is fetched when somebody wants to see it. */
+  #showVideo() {
+    const prompt = this.job.request?.prompt ?? "The video";
+    const video = make("video", { loop: true, muted: true, playsInline: true, preload: "none", "aria-label": prompt });
+    const play = make("button", { type: "button", className: "play", "aria-label": `Play: ${prompt.slice(0, 120)}` }, icon("play"));
+    play.addEventListener("click", () => this.#play());
+    video.addEventListener("playing", () => this.#hasBegun());
+    video.addEventListener("error", () => this.#explain());
     this.#video = video;
-    try {
-      const url = await fileUrl(this.job.video_url.slice(1));
-      video.src = url.startsWith("blob:") ? url : `${url}#t=0.01`; // the first frame instead of a black one
-    } catch (error) {
-      say(this.line, error.message);
-      this.#video = null;
-      return;
-    }
-    this.stage.replaceChildren(video);
-    if (this.large && !matchMedia("(prefers-reduced-motion: reduce)").matches) video.play().catch(() => {});
+    this.#start = play;
+    this.stage.replaceChildren(video, play);
+    whenNear(this.stage, () => this.#showPoster());
+    if (this.large && !matchMedia("(prefers-reduced-motion: reduce)").matches) this.#play();
   }
 
-  /** Let go of a video that was fetched into memory. */
+  async #showPoster() {
+    try {
+      this.#keep("poster", await fileUrl(`v1/videos/${this.job.job_id}/content?variant=thumbnail`));
+    } catch {
+      // Not every job has a still: the colours of the stage do for it.
+    }
+  }
+
+  async #play() {
+    this.#start.setAttribute("aria-busy", "true");
+    this.#tellProblem("");
+    try {
+      if (!this.#video.src) this.#keep("src", await fileUrl(this.job.video_url.slice(1)));
+      await this.#video.play();
+    } catch (error) {
+      // What an element says itself is not for people: `#explain` asks the service.
+      if (error instanceof ApiFailure) this.#tellProblem(error.message);
+      this.#start.removeAttribute("aria-busy");
+    }
+  }
+
+  #hasBegun() {
+    this.#video.controls = true;
+    if (document.activeElement === this.#start) this.#video.focus();
+    this.#start.remove();
+  }
+
+  /** Say why a video does not play: its service may know. */
+  async #explain() {
+    try {
+      await send(this.job.video_url.slice(1), { headers: { Range: "bytes=0-0" } });
+      this.#tellProblem("This browser cannot play the video. Download it instead.");
+    } catch (error) {
+      this.#tellProblem(error.message);
+    }
+    this.#video.removeAttribute("src");
+  }
+
+  /** Give the video a file; one that was fetched into memory is let go with the job. */
+  #keep(property, url) {
+    if (this.#isGone) URL.revokeObjectURL(url);
+    else this.#video[property] = url;
+  }
+
   discard() {
-    if (this.#video?.src.startsWith("blob:")) URL.revokeObjectURL(this.#video.src);
+    this.#isGone = true;
+    forget(this.stage);
+    for (const url of [this.#video?.src, this.#video?.poster]) if (url?.startsWith("blob:")) URL.revokeObjectURL(url);
   }
 }
 

@@ -2,6 +2,8 @@
 
 import { call, post } from "./api.js";
 import { announce, byId, make, say } from "./element.js";
+import { FirstFrame } from "./image.js";
+import { multipart } from "./multipart.js";
 import { areaFault, numberFault, seedFault } from "./rules.js";
 
 const NUMBERS = ["num_frames", "width", "height", "steps", "guidance_scale", "fps"];
@@ -10,6 +12,7 @@ export class Composer {
   #form = byId("compose");
   #models = new Map();
   #limits = {};
+  #image = new FirstFrame(() => this.#check());
   #created;
 
   constructor(created) {
@@ -20,6 +23,7 @@ export class Composer {
   async start() {
     const told = await this.#learn();
     this.#limits = told.limits;
+    this.#image.start(told.limits.image);
     for (const model of told.models) {
       this.#models.set(model.name, model);
       byId("model").append(make("option", { value: model.name }, model.name));
@@ -46,7 +50,7 @@ export class Composer {
     byId("prompt").value = request.prompt ?? "";
     byId("negative_prompt").value = request.negative_prompt ?? "";
     byId("seed").value = request.seed ?? "";
-    byId("image").value = request.image ?? "";
+    this.#image.fill(request.image);
     for (const name of NUMBERS) if (request[name] !== undefined && request[name] !== null) byId(name).value = request[name];
     if (request.width && request.height) byId("size").value = `${request.width}x${request.height}`;
     byId("more").open ||= Boolean(request.negative_prompt);
@@ -88,8 +92,7 @@ export class Composer {
       document.querySelector(`[data-field=${name}]`).hidden = !isFree;
       Object.assign(byId(name), { min: this.#limits.size.minimum, max: this.#limits.size.maximum, step: this.#limits.size.multiple });
     }
-    byId("image-field").hidden = !takesImage;
-    byId("image").required = takesImage;
+    this.#image.show(takesImage);
     this.#check();
   }
 
@@ -104,8 +107,11 @@ export class Composer {
     const side = { minimum: this.#limits.size.minimum, maximum: this.#limits.size.maximum, step: this.#limits.size.multiple };
     const text = (name) => byId(name).value.trim();
     const number = (name, rule) => (byId(name).validity.badInput ? { message: "a number, please", nearest: null } : numberFault(text(name), rule));
+    const takesImage = this.#model.takes_image;
     const faults = {
       prompt: this.#promptFault(strict),
+      image: takesImage ? this.#image.fileFault(strict) : null,
+      "image-address": takesImage ? this.#image.addressFault() : null,
       num_frames: number("num_frames", frames),
       seed: seedFault(text("seed"), this.#limits.seed.maximum),
       width: number("width", side),
@@ -114,9 +120,9 @@ export class Composer {
       guidance_scale: number("guidance_scale", { ...this.#limits.guidance_scale, whole: false }),
       fps: number("fps", this.#limits.fps),
       negative_prompt: text("negative_prompt") && Number(text("guidance_scale")) <= 1 ? { message: "needs a guidance above 1", nearest: null } : null,
-      image: strict && this.#model.takes_image && !text("image") ? { message: "this model starts from an image", nearest: null } : null,
     };
     for (const [name, fault] of Object.entries(faults)) this.#mark(name, fault);
+    this.#image.fit(Number(text("width")), Number(text("height")));
     this.#sayDuration();
     return Object.keys(faults).find((name) => faults[name]) ?? null;
   }
@@ -157,13 +163,12 @@ export class Composer {
   async #submit() {
     const first = this.#check({ strict: true });
     if (first) {
-      byId("more").open ||= byId("more").contains(byId(first));
-      byId(first).focus();
+      reveal(first);
       return;
     }
     byId("submit").disabled = true;
     try {
-      const { job_id: jobId } = await post("generate", this.#body());
+      const jobId = await this.#send();
       announce("Your video is in line.");
       this.#created(jobId);
     } catch (error) {
@@ -173,27 +178,42 @@ export class Composer {
     }
   }
 
-  /** The body as JSON text: a seed may have more digits than a JavaScript number. */
-  #body() {
-    const body = { prompt: byId("prompt").value, model: byId("model").value };
-    const negative = byId("negative_prompt").value.trim();
-    if (negative) body.negative_prompt = negative;
-    if (this.#model.takes_image) body.image = byId("image").value.trim();
-    for (const name of NUMBERS) if (byId(name).value !== "") body[name] = Number(byId(name).value);
+  /** Ask for the video; where a file goes along, by the one route that takes files. */
+  async #send() {
+    const asked = this.#asked();
     const seed = byId("seed").value.trim();
-    const text = JSON.stringify(body);
-    return seed ? `${text.slice(0, -1)},"seed":${BigInt(seed)}}` : text;
+    const file = this.#model.takes_image ? this.#image.file : null;
+    if (file) {
+      const form = multipart({ ...asked, ...(seed ? { seed } : {}) }, "input_reference", file);
+      return (await call("v1/videos", { method: "POST", ...form })).id;
+    }
+    const text = JSON.stringify(asked);
+    // As text: a seed may have more digits than a JavaScript number.
+    return (await post("generate", seed ? `${text.slice(0, -1)},"seed":${BigInt(seed)}}` : text)).job_id;
+  }
+
+  /** The fields of the request but its seed and its file. */
+  #asked() {
+    const asked = { prompt: byId("prompt").value, model: byId("model").value };
+    const negative = byId("negative_prompt").value.trim();
+    if (negative) asked.negative_prompt = negative;
+    if (this.#model.takes_image && this.#image.address) asked.image = this.#image.address;
+    for (const name of NUMBERS) if (byId(name).value !== "") asked[name] = Number(byId(name).value);
+    return asked;
   }
 
   #tell(error) {
-    const note = error.field && byId(`${error.field}-note`);
-    if (!note) {
+    const field = { input_reference: "image", image: "image-address" }[error.field] ?? error.field;
+    if (!field || !byId(`${field}-note`)) {
       say(byId("form-error"), error.message);
       return;
     }
-    this.#mark(error.field, { message: error.message, nearest: error.nearest });
-    byId("more").open ||= byId("more").contains(note);
-    byId(error.field).focus();
+    this.#mark(field, { message: error.message, nearest: error.nearest });
+    reveal(field);
   }
 }
 
+function reveal(name) {
+  for (const id of ["more", "image-other"]) byId(id).open ||= byId(id).contains(byId(name));
+  byId(name).focus();
+}

@@ -30,3 +30,22 @@ export function say(element, text) {
 }
 
 export const announce = (text) => say(byId("announce"), text);
+
+const waiting = new Map();
+const near = new IntersectionObserver((seen) => {
+  for (const { target } of seen.filter((each) => each.isIntersecting)) {
+    waiting.get(target)?.();
+    forget(target);
+  }
+}, { rootMargin: "400px" });
+
+/** Do something once, when an element comes near to what is seen. */
+export function whenNear(element, act) {
+  waiting.set(element, act);
+  near.observe(element);
+}
+
+export function forget(element) {
+  waiting.delete(element);
+  near.unobserve(element);
+}

@@ -26,6 +26,37 @@ export function areaFault(width, height, { max_area: maxArea, multiple }) {
   return { message: `width times height: at most ${maxArea} pixels`, nearest: Math.floor(maxArea / width / multiple) * multiple };
 }
 
+const IMAGES = {
+  "image/png": { name: "PNG", begins: /^\x89PNG\r\n\x1a\n/ },
+  "image/jpeg": { name: "JPEG", begins: /^\xff\xd8\xff/ },
+  "image/webp": { name: "WebP", begins: /^RIFF[^]{4}WEBP/ },
+};
+
+/** How many bytes of a file tell what it is. */
+export const HEAD_BYTES = 16;
+
+/** Name media types the way one says them. */
+export const namesOf = (types) => types.map((type) => IMAGES[type]?.name ?? type).join(", ").replace(/, ([^,]*)$/, " or $1");
+
+/** Tell what is wrong with an image file, from its first bytes (its name may lie) and its size, or null. */
+export function fileFault(head, sizeBytes, { media_types: types, maximum_bytes: maximum }) {
+  const text = String.fromCharCode(...head);
+  if (!types.some((type) => IMAGES[type]?.begins.test(text))) return `not a ${namesOf(types)} image`;
+  return sizeBytes > maximum ? `at most ${inBytes(maximum)}, this file has ${inBytes(sizeBytes)}` : null;
+}
+
+/** Tell what is wrong with the address of an image in S3. */
+export function addressFault(text) {
+  if (text === "" || /^s3:\/\/[^/]+\/.+$/.test(text)) return null;
+  return { message: "an address such as s3://bucket/key", nearest: null };
+}
+
+/** Tell that an image has not the shape of the video, or "". */
+export function stretchOf(width, height, videoWidth, videoHeight) {
+  if (Math.abs((width * videoHeight) / (height * videoWidth) - 1) < 0.02) return "";
+  return `${width} × ${height} pixels are stretched to the ${videoWidth} × ${videoHeight} of the video.`;
+}
+
 function lastOf(minimum, maximum, stride, base) {
   return base + Math.floor((maximum - base) / stride) * stride;
 }
@@ -33,6 +64,12 @@ function lastOf(minimum, maximum, stride, base) {
 function ruleOf({ minimum, maximum, step, whole }) {
   if (step) return `in steps of ${step} from ${minimum} to ${maximum}`;
   return `${whole ? "a whole number" : "a number"} from ${minimum} to ${maximum}`;
+}
+
+/** Write a size of a file the way one says it; rounded up, so that one above a limit does not look equal to it. */
+export function inBytes(bytes) {
+  if (bytes < 1024 ** 2) return `${Math.ceil(bytes / 1024)} KiB`;
+  return `${Math.ceil((bytes / 1024 ** 2) * 10) / 10} MiB`;
 }
 
 /** Write seconds the way one says them. */

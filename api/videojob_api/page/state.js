@@ -45,6 +45,7 @@ export function factsOf(job) {
     job.model ?? request.model,
     request.width && request.height ? `${request.width} × ${request.height}` : null,
     request.num_frames ? `${request.num_frames} frames` : null,
+    request.image ? "from an image" : null,
     request.seed === undefined ? null : `seed ${request.seed}`,
   ].filter(Boolean);
 }

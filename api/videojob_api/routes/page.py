@@ -6,13 +6,16 @@ from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import PurePath
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
+from videojob_api.errors import StorageUnavailable
 from videojob_api.failures import can_fail_with
 from videojob_api.models import Offer, offer_of
 from videojob_api.ranges import is_unchanged
-from videojob_api.services import ServicesOf
+from videojob_api.services import Services, ServicesOf
+from videojob_api.settings import Delivery
 
 router = APIRouter(tags=["page"])
 
@@ -22,10 +25,10 @@ _MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-# blob: a video that was fetched with a key.
+# blob: a file that was fetched with a key, or that is to be sent. {s3}: where downloads are redirected to, if they are.
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
-    "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:{s3}; media-src 'self' blob:{s3}; "
+    "connect-src 'self'{s3}; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
@@ -58,19 +61,26 @@ async def models(services: ServicesOf) -> Offer:
 
 
 @router.get("/", include_in_schema=False)
-async def index(request: Request) -> Response:
+async def index(request: Request, services: ServicesOf) -> Response:
     """Give the page."""
-    return _answer("index.html", request)
+    return answer_with(page_files().get("index.html"), request, _POLICY.format(s3=_origin_of_files(services)))
 
 
 @router.get("/page/{name}", include_in_schema=False)
 async def part(name: str, request: Request) -> Response:
     """Give a part of the page."""
-    return _answer(name, request)
+    return answer_with(page_files().get(name), request, _POLICY.format(s3=""))
 
 
-def _answer(name: str, request: Request) -> Response:
-    return answer_with(page_files().get(name), request, _POLICY)
+def _origin_of_files(services: Services) -> str:
+    """Return the origin of presigned URLs, where there are any: a policy holds for what is redirected, too."""
+    if services.settings.delivery is not Delivery.REDIRECT:
+        return ""
+    try:
+        url = urlsplit(services.storage.presigned_url("any", 1, "video/mp4", "inline"))
+    except StorageUnavailable:
+        return ""  # then there is nothing to play either
+    return f" {url.scheme}://{url.netloc}"
 
 
 def answer_with(file: PageFile | None, request: Request, policy: str) -> Response:

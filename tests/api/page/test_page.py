@@ -1,86 +1,18 @@
-"""The page at `/` in a real browser, on the real cluster. Debian: apt-get install chromium (`make browser`)."""
+"""The page at `/` in a real browser, on the real cluster."""
 
-import shutil
-import subprocess
-from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import imageio_ffmpeg
 import pytest
-import pytest_asyncio
 from cluster import Cluster
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import BrowserContext, Page, expect
 from tests.api.conftest import serving
+from tests.api.page.conftest import MARKS, give_key, submit
 
-from videojob_api.access.keys import new_key
 from videojob_api.app import create_app
-from videojob_api.settings import Authentication, Settings
+from videojob_api.settings import Settings
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="no chromium on PATH: run `make browser` (Debian: apt-get install chromium)"
-    ),
-]
-
-expect.set_options(timeout=120_000)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """Chromium, as Debian packs it."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        await browser.close()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    """A fresh profile, whose pages may not say a word in the console."""
-    context = await browser.new_context(viewport={"width": 1280, "height": 900})
-    complaints: list[str] = []
-    context.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    context.on("weberror", lambda error: complaints.append(str(error.error)))
-    context.set_default_timeout(120_000)
-    yield context
-    await context.close()
-    assert [text for text in complaints if "Failed to load resource" not in text] == []
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def url(settings: Settings) -> AsyncIterator[str]:
-    """URL of an API without keys."""
-    async with serving(create_app(settings)) as url:
-        yield url
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(context: BrowserContext, url: str) -> Page:
-    """The page, ready for input."""
-    page = await context.new_page()
-    await page.goto(url)
-    await expect(page.locator("#model option")).not_to_have_count(0)
-    return page
-
-
-@pytest.fixture(scope="module")
-def mp4() -> bytes:
-    """A second of moving colours, as a browser plays it."""
-    source = ["-f", "lavfi", "-i", "testsrc2=size=360x240:rate=8:duration=1"]
-    target = ["-pix_fmt", "yuv420p", "-movflags", "frag_keyframe+empty_moov", "-f", "mp4", "-"]
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *source, *target]
-    return subprocess.run(command, capture_output=True, check=True).stdout
-
-
-async def submit(page: Page, prompt: str) -> None:
-    await page.get_by_label("Prompt", exact=True).fill(prompt)
-    await page.get_by_role("button", name="Make the video").click()
+pytestmark = MARKS
 
 
 async def test_from_a_prompt_to_a_playing_video(
@@ -105,8 +37,7 @@ async def test_from_a_prompt_to_a_playing_video(
     finish(name, mp4)
     await expect(card.locator(".badge")).to_have_text("Done")
     await expect(page.locator("#announce")).to_contain_text("Ready")
-    video = card.locator("video")
-    await video.evaluate("video => video.play()")
+    await card.get_by_role("button", name="Play: a squirrel").click()
     await page.wait_for_function("() => document.querySelector('video').currentTime > 0")
     async with page.expect_download() as downloading:
         await card.get_by_role("button", name="Download").click()
@@ -213,15 +144,6 @@ async def test_a_link_to_one_job_opens_it_and_follows_it(
     await expect(viewer).to_contain_text("no such video")
 
 
-@pytest.fixture
-def with_a_key(settings: Settings, tmp_path: Path) -> tuple[Settings, str]:
-    """Settings that let one key in, and the key."""
-    key, entry = new_key("studio", settings.namespace, None)
-    file = tmp_path / "keys.json"
-    file.write_text(f'{{"keys": [{entry}]}}')
-    return replace(settings, authentication=Authentication.KEYS, keys_file=file), key
-
-
 async def test_with_keys_the_page_asks_for_one_and_plays_videos_with_it(
     with_a_key: tuple[Settings, str], context: BrowserContext, cluster: Cluster, finish: Callable[..., str], mp4: bytes
 ) -> None:
@@ -234,12 +156,10 @@ async def test_with_keys_the_page_asks_for_one_and_plays_videos_with_it(
         await page.get_by_label("API key", exact=True).fill("wrong")
         await page.get_by_role("button", name="Use this key").click()
         await expect(page.get_by_text("That key was not accepted")).to_be_visible()
-        await page.get_by_label("API key", exact=True).fill(key)
-        await page.get_by_role("button", name="Use this key").click()
-        video = page.locator(".card video")
-        await expect(video).to_be_visible()
-        assert str(await video.get_attribute("src")).startswith("blob:")
-        await page.wait_for_function("() => document.querySelector('video').readyState > 0")
+        await give_key(page, key)
+        await page.get_by_role("button", name="Play").click()
+        await page.wait_for_function("() => document.querySelector('video').currentTime > 0")
+        assert str(await page.locator(".card video").get_attribute("src")).startswith("blob:")
         assert await page.evaluate("localStorage.length") == 0
         await page.reload()
         await expect(page.locator(".card")).to_have_count(1)

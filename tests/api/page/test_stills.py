@@ -1,0 +1,106 @@
+"""What the gallery fetches: a still of each video that is near, and the video when somebody plays it."""
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from cluster import Cluster
+from PIL import Image
+from playwright.async_api import BrowserContext, Page, Request, expect
+from tests.api.conftest import serving
+from tests.api.page.conftest import MARKS, give_key
+from types_boto3_s3 import S3Client
+
+from videojob_api.app import create_app
+from videojob_api.settings import Delivery, Settings
+
+pytestmark = MARKS
+
+
+@pytest.fixture(scope="module")
+def jpeg() -> bytes:
+    """A still."""
+    file = io.BytesIO()
+    Image.new("RGB", (90, 60), "teal").save(file, "JPEG")
+    return file.getvalue()
+
+
+async def test_a_still_comes_when_its_card_is_near_and_the_video_when_it_is_played(
+    page: Page, cluster: Cluster, finish: Callable[..., str], mp4: bytes, jpeg: bytes
+) -> None:
+    cluster.create("far", prompt="a steam train")
+    finish("far", mp4, jpeg)
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        if "content" in request.url or "/video/" in request.url:
+            asked.append(request.url)
+
+    page.on("request", note)
+    await page.set_viewport_size({"width": 360, "height": 200})
+    await page.reload()
+    video = page.locator(".card video")
+    await expect(video).to_have_attribute("preload", "none")
+    await page.evaluate("new Promise((seen) => requestAnimationFrame(() => requestAnimationFrame(seen)))")
+    assert asked == []
+    async with page.expect_response("**/v1/videos/far/content?variant=thumbnail") as answered:
+        await page.locator(".card").scroll_into_view_if_needed()
+    assert await (await answered.value).body() == jpeg
+    await expect(video).to_have_attribute("poster", "v1/videos/far/content?variant=thumbnail")
+    assert not any("/video/" in url for url in asked)
+    await page.get_by_role("button", name="Play: a steam train").press("Enter")
+    await page.wait_for_function("() => document.querySelector('video').currentTime > 0")
+    await expect(video).to_be_focused()
+    assert any("/video/" in url for url in asked)
+
+
+async def test_why_a_video_cannot_be_played_is_said(
+    page: Page, cluster: Cluster, finish: Callable[..., str], s3: S3Client, bucket: str, mp4: bytes
+) -> None:
+    cluster.create("gone", prompt="gone")
+    s3.delete_object(Bucket=bucket, Key=finish("gone", mp4))
+    cluster.create("odd", prompt="odd")
+    finish("odd", b"no MP4 at all")
+    await page.reload()
+    for name, said in (("gone", "no longer in S3"), ("odd", "This browser cannot play the video")):
+        card = page.locator(".card", has=page.locator(f"video[aria-label='{name}']"))
+        await card.get_by_role("button", name="Play").click()
+        await expect(card.locator(".line")).to_contain_text(said)
+        await expect(card.get_by_role("button", name="Play")).to_be_enabled()
+
+
+async def test_with_keys_stills_are_fetched_with_the_key(
+    with_a_key: tuple[Settings, str],
+    context: BrowserContext,
+    cluster: Cluster,
+    finish: Callable[..., str],
+    mp4: bytes,
+    jpeg: bytes,
+) -> None:
+    settings, key = with_a_key
+    cluster.create("guarded")
+    finish("guarded", mp4, jpeg)
+    async with serving(create_app(settings)) as url:
+        page = await context.new_page()
+        await page.goto(url)
+        await give_key(page, key)
+        video = page.locator(".card video[poster^='blob:']")
+        await expect(video).to_be_visible()
+        assert await video.get_attribute("src") is None
+        await page.close()
+
+
+async def test_where_downloads_are_redirected_to_s3_the_page_may_follow(
+    settings: Settings, context: BrowserContext, cluster: Cluster, finish: Callable[..., str], mp4: bytes, jpeg: bytes
+) -> None:
+    cluster.create("outside")
+    finish("outside", mp4, jpeg)
+    async with serving(create_app(replace(settings, delivery=Delivery.REDIRECT))) as url:
+        page = await context.new_page()
+        async with page.expect_response(f"{settings.s3_endpoint}/**") as still:
+            await page.goto(url)
+        assert (await still.value).status == 200
+        await page.get_by_role("button", name="Play").click()
+        await page.wait_for_function("() => document.querySelector('video').currentTime > 0")
+        await page.close()
