@@ -40,7 +40,7 @@ async def choose(page: Page, file: FilePayload) -> None:
 
 
 async def test_only_a_model_that_takes_an_image_asks_for_one(page: Page, cluster: Cluster) -> None:
-    field = page.get_by_role("group", name="First frame")
+    field = page.locator("#image-field")
     await expect(field).to_be_hidden()
     await page.get_by_label("Model", exact=True).select_option(MODEL)
     await expect(field).to_be_visible()
