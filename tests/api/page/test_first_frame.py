@@ -20,6 +20,11 @@ from videojob_api.settings import Settings
 pytestmark = MARKS
 
 MODEL = "CogVideoX-tiny-I2V"
+PASTE = """(bytes) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File([new Uint8Array(bytes)], "pasted.png", { type: "image/png" }));
+    document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+}"""
 
 
 def image(kind: str, size: tuple[int, int] = (96, 64)) -> bytes:
@@ -116,6 +121,13 @@ async def test_an_image_of_another_shape_is_shown_as_it_will_be_stretched(page: 
     await page.get_by_role("button", name="Remove the image").click()
     await expect(page.get_by_alt_text("The first frame")).to_be_hidden()
     await expect(page.get_by_label("First frame", exact=True)).to_be_focused()
+
+
+async def test_an_image_may_be_pasted(page: Page) -> None:
+    await page.get_by_label("Model", exact=True).select_option(MODEL)
+    await page.evaluate(PASTE, list(image("PNG")))
+    await expect(page.locator("#image-name")).to_contain_text("pasted.png")
+    await expect(page.get_by_alt_text("The first frame")).to_be_visible()
 
 
 async def test_again_takes_the_same_image_from_s3(page: Page, cluster: Cluster) -> None:

@@ -1,7 +1,7 @@
 """What the gallery fetches: a still of each video that is near, and the video when somebody plays it."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -24,6 +24,15 @@ def jpeg() -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (90, 60), "teal").save(file, "JPEG")
     return file.getvalue()
+
+
+@pytest.fixture
+def readable_bucket(s3: S3Client, bucket: str) -> Iterator[None]:
+    """The bucket lets pages of other origins read what they have a URL of."""
+    rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})  # type: ignore[list-item]
+    yield
+    s3.delete_bucket_cors(Bucket=bucket)
 
 
 async def test_a_still_comes_when_its_card_is_near_and_the_video_when_it_is_played(
@@ -101,6 +110,28 @@ async def test_where_downloads_are_redirected_to_s3_the_page_may_follow(
         async with page.expect_response(f"{settings.s3_endpoint}/**") as still:
             await page.goto(url)
         assert (await still.value).status == 200
+        await page.get_by_role("button", name="Play").click()
+        await page.wait_for_function("() => document.querySelector('video').currentTime > 0")
+        await page.close()
+
+
+@pytest.mark.usefixtures("readable_bucket")
+async def test_with_keys_and_redirections_the_bucket_must_let_the_page_read(
+    with_a_key: tuple[Settings, str],
+    context: BrowserContext,
+    cluster: Cluster,
+    finish: Callable[..., str],
+    mp4: bytes,
+    jpeg: bytes,
+) -> None:
+    settings, key = with_a_key
+    cluster.create("both")
+    finish("both", mp4, jpeg)
+    async with serving(create_app(replace(settings, delivery=Delivery.REDIRECT))) as url:
+        page = await context.new_page()
+        await page.goto(url)
+        await give_key(page, key)
+        await expect(page.locator(".card video[poster^='blob:']")).to_be_visible()
         await page.get_by_role("button", name="Play").click()
         await page.wait_for_function("() => document.querySelector('video').currentTime > 0")
         await page.close()
