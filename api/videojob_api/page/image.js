@@ -72,7 +72,7 @@ export class FirstFrame {
     this.#take(file);
   }
 
-  /** Look at a file: what it is its first bytes say, and whether it is whole the browser that decodes it. */
+  /** Look at a file: what it is its first bytes say, and whether there is a picture in it the browser that decodes it. */
   async #take(file) {
     const turn = ++this.#turn;
     let fault = null;
