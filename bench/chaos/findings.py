@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import imageio_ffmpeg
-from botocore.client import Config
+from tests.support.s3_client import s3_client
 
 from videojob_local.errors import PartFailed
 from videojob_local.s3 import Storage
@@ -120,14 +119,7 @@ def shortened(job: Manifest) -> str:
 
 def _bucket(storage: Storage) -> tuple[list[str], list[str]]:
     """Return the keys of all objects, and of all uploads that never ended."""
-    client = boto3.client(
-        "s3",
-        endpoint_url=storage.endpoint,
-        aws_access_key_id=storage.access_key_id,
-        aws_secret_access_key=storage.secret_access_key,
-        region_name=storage.region,
-        config=Config(s3={"addressing_style": "path"}),
-    )
+    client = s3_client(storage)
     try:
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=storage.bucket)
         keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]

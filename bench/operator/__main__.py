@@ -8,26 +8,24 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import signal
-import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import uvloop
-from api import Api
-from cancellation import cancellation
-from measurements import BARE, Figures, burst, clear, completions, latency, plain_life, restart
-from page import PAGE, RESULT, render
-from world import NAMESPACE, World, new_world
+from bench.machine import CLUSTER, machine
+from bench.operator.api import Api
+from bench.operator.cancellation import cancellation
+from bench.operator.measurements import BARE, Figures, burst, clear, completions, latency, plain_life, restart
+from bench.operator.page import PAGE, RESULT, render
+from bench.operator.world import NAMESPACE, World, new_world
 
 from videojob import crd
 
 RESTARTS = ("restart_waiting", "restart_finished")
-ROOT = Path(__file__).resolve().parents[2]
+NOTE = "a shared machine: other work ran beside; load_average, before and after, stands with each figure"
 
 
 async def measure(world: World, many: int) -> Figures:
@@ -108,24 +106,6 @@ def _writes(by_method: Figures) -> float:
     return round(sum(count for method, count in by_method.items() if method != "conflicts"), 2)
 
 
-def machine() -> Figures:
-    """Say what this ran on, and with what beside it."""
-    model = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return {
-        "cpu": model.partition(": ")[2],
-        "cores": os.cpu_count(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "kopf": version("kopf"),
-        "aiohttp": version("aiohttp"),
-        "kubernetes": "1.36.3",
-        "etcd": "without fsync",
-        "commit": commit.stdout.strip(),
-        "note": "a shared machine: other work ran beside; load_average, before and after, stands with each figure",
-    }
-
-
 def main() -> None:
     """Run and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -137,7 +117,7 @@ def main() -> None:
         results = uvloop.run(measure(world, arguments.jobs))
     report = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
+        "machine": machine("kopf", "aiohttp", **CLUSTER, etcd="without fsync", note=NOTE),
         "many": arguments.jobs,
         "targets": judge(results),
         "results": results,

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from api import PODS, VIDEO_JOBS, Api, Manifest, Seen
+from bench.operator.api import PODS, VIDEO_JOBS, Api, Manifest, Seen
 
 from videojob.names import NAME_LABEL
 from videojob_local import chart

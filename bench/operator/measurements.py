@@ -6,8 +6,8 @@ import statistics
 import time
 from typing import Any
 
-from api import AT_ONCE, JOBS, PODS, VIDEO_JOBS, Api, Manifest, Seen, all_at_once, steadily
-from world import NAMESPACE, Operator, World
+from bench.operator.api import AT_ONCE, JOBS, PODS, VIDEO_JOBS, Api, Manifest, Seen, all_at_once, steadily
+from bench.operator.world import NAMESPACE, Operator, World
 
 BARE = "bare"
 Figures = dict[str, Any]

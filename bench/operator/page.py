@@ -1,10 +1,10 @@
 """Write docs/benchmark-operator.md from bench/results/operator.json, so that no figure is typed by hand."""
 
 import json
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from bench.machine import ROOT
+
 RESULT = ROOT / "bench/results/operator.json"
 PAGE = ROOT / "docs/benchmark-operator.md"
 

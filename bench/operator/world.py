@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Self
 
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
+from tests.support.probes import metric, probe
 
 from videojob_local.binaries import ensure_binaries
 from videojob_local.control_plane import ControlPlane
@@ -171,9 +171,7 @@ class Operator:
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of a metric's samples with these labels."""
-        families = text_string_to_metric_families(self._get("/metrics")[1] + "\n")
-        samples = [sample for family in families for sample in family.samples if sample.name == name]
-        return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
+        return metric(self._get("/metrics")[1], name, **labels)
 
     def writes(self) -> Counter[str]:
         """Return how many calls have changed something, by method, and how many were refused as out of date (409)."""
@@ -199,12 +197,4 @@ class Operator:
         return busy_at
 
     def _get(self, path: str) -> tuple[int, str]:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode().strip()
-        except (OSError, HTTPException):
-            return 0, ""
-        finally:
-            connection.close()
+        return probe(self.port, path, timeout_seconds=30)

@@ -7,21 +7,20 @@ as a process of its own, so that its peak of memory is its own.
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from parts import PARTS
+from bench.machine import ROOT, machine
+from bench.renderer.parts import PARTS
 
 Figures = dict[str, Any]
 
-ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "bench/results/renderer.json"
+NOTE = "a shared machine: other work may have run beside; load_average_before stands with each part"
 
 
 def measure() -> Figures:
@@ -30,8 +29,8 @@ def measure() -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         for name in PARTS:
             before = os.getloadavg()[0]
-            argv = [sys.executable, str(Path(__file__).parent), name, folder]
-            told = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout
+            argv = [sys.executable, "-m", "bench.renderer", name, folder]
+            told = subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
             results[name] = json.loads(told.splitlines()[-1]) | {"load_average_before": round(before, 1)}
             print(f"{name}: {json.dumps(results[name])}", file=sys.stderr, flush=True)
     return results
@@ -50,22 +49,6 @@ def judge(results: Figures) -> list[Figures]:
     ]
 
 
-def machine() -> Figures:
-    """Say what this ran on, and with what beside it."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    model = next((line for line in lines if line.startswith("model name")), "")
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return {
-        "cpu": model.partition(": ")[2],
-        "cores": os.cpu_count(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "diffusers", "transformers", "imageio-ffmpeg")},
-        "commit": commit.stdout.strip(),
-        "note": "a shared machine: other work may have run beside; load_average_before stands with each part",
-    }
-
-
 def main() -> None:
     """Run one part, or all of them."""
     if len(sys.argv) == 3:
@@ -74,7 +57,7 @@ def main() -> None:
     results = measure()
     told = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
+        "machine": machine("torch", "diffusers", "transformers", "imageio-ffmpeg", note=NOTE),
         "targets": judge(results),
         "parts": results,
     }

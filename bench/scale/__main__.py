@@ -10,8 +10,6 @@ import asyncio
 import functools
 import json
 import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,15 +19,16 @@ from typing import Any
 
 import psutil
 import uvloop
-from api import PODS, VIDEO_JOBS, Api, Manifest, all_at_once, steadily
-from measurements import video_job
+from bench.machine import CLUSTER, ROOT, machine
+from bench.operator.api import PODS, VIDEO_JOBS, Api, Manifest, all_at_once, steadily
+from bench.operator.measurements import video_job
+from bench.operator.world import NAMESPACE, Operator, World, new_world
 from prometheus_client.parser import text_string_to_metric_families
-from world import NAMESPACE, Operator, World, new_world
 
 from videojob import crd
 
-ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "bench/results/scale.json"
+NOTE = "everything on one shared machine: control plane, kwok, operator and the load itself"
 GPUS_A_NODE = 8
 PROGRESS_SECONDS = 60
 PATIENCE_SECONDS = 3600
@@ -211,20 +210,6 @@ async def measure(world: World, nodes: int, jobs: int, per_second: int) -> Figur
     return results
 
 
-def machine() -> Figures:
-    """Say what this ran on."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return {
-        "cores": os.cpu_count(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "kubernetes": "1.36.3",
-        "etcd": "without fsync",
-        "commit": commit.stdout.strip(),
-        "note": "everything on one shared machine: control plane, kwok, operator and the load itself",
-    }
-
-
 def main() -> None:
     """Run and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -236,7 +221,11 @@ def main() -> None:
     with new_world() as world:
         jobs = arguments.jobs or arguments.nodes * (GPUS_A_NODE + 1)
         results = uvloop.run(measure(world, arguments.nodes, jobs, arguments.per_second))
-    report = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine(), "results": results}
+    report = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(**CLUSTER, etcd="without fsync", note=NOTE),
+        "results": results,
+    }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(report, indent=2) + "\n")
 

@@ -216,7 +216,12 @@ def job_id(cluster: Cluster) -> str:
 @pytest.fixture
 def environment(settings: Settings, tmp_path: Path) -> dict[str, str]:
     """What the pod of the API would find in its environment."""
-    file = tmp_path / "catalogue.json"
+    return environment_of(settings, tmp_path)
+
+
+def environment_of(settings: Settings, folder: Path) -> dict[str, str]:
+    """Return the environment that says what these settings say; the catalogue is written into the folder."""
+    file = folder / "catalogue.json"
     file.write_text(settings.catalogue.model_dump_json(by_alias=True, exclude_none=True))
     assert settings.kubeconfig
     return dict(

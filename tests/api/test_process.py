@@ -1,6 +1,5 @@
 """`python -m videojob_api` as its own process: start, log, end."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -12,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.api.conftest import environment_of
 
 from videojob_api.settings import Settings
 
@@ -28,18 +28,7 @@ def start(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def complete(dead_settings: Settings, tmp_path: Path) -> dict[str, str]:
     """An environment in which the API starts, though it reaches nothing."""
-    file = tmp_path / "catalogue.json"
-    file.write_text(dead_settings.catalogue.model_dump_json(by_alias=True, exclude_none=True))
-    assert dead_settings.kubeconfig
-    return dict(
-        os.environ,
-        KUBECONFIG=dead_settings.kubeconfig,
-        VIDEOJOB_NAMESPACE="nowhere",
-        VIDEOJOB_CATALOGUE=str(file),
-        VIDEOJOB_S3_BUCKET="videos",
-        VIDEOJOB_API_HOST="127.0.0.1",
-        VIDEOJOB_API_PORT="0",
-    )
+    return environment_of(dead_settings, tmp_path) | {"VIDEOJOB_API_PORT": "0"}
 
 
 @pytest.mark.parametrize(

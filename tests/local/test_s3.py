@@ -4,14 +4,13 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
 import requests
 from botocore.exceptions import ClientError
-from types_boto3_s3 import S3Client
+from s3_client import s3_client
 
 from videojob_local.processes import Processes
-from videojob_local.s3 import S3Server, Storage
+from videojob_local.s3 import S3Server
 
 SOCKETS = Path("/tmp")
 
@@ -27,19 +26,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         server.stop()
 
 
-def client(storage: Storage) -> S3Client:
-    return boto3.client(
-        "s3",
-        endpoint_url=storage.endpoint,
-        region_name=storage.region,
-        aws_access_key_id=storage.access_key_id,
-        aws_secret_access_key=storage.secret_access_key,
-    )
-
-
 def test_objects_outlive_the_server_with_keys_and_address(server: S3Server) -> None:
     storage = server.storage
-    s3 = client(storage)
+    s3 = s3_client(storage)
     s3.put_object(Bucket="films", Key="a/b.mp4", Body=b"film")
     server.stop()
     assert not server.is_ready()
@@ -51,7 +40,7 @@ def test_objects_outlive_the_server_with_keys_and_address(server: S3Server) -> N
 
 def test_nobody_reads_without_the_keys(server: S3Server) -> None:
     assert requests.get(f"{server.storage.endpoint}/films?list-type=2", timeout=5).status_code == 403
-    stranger = client(dataclasses.replace(server.storage, secret_access_key="guessed"))
+    stranger = s3_client(dataclasses.replace(server.storage, secret_access_key="guessed"))
     with pytest.raises(ClientError, match=r"SignatureDoesNotMatch|AccessDenied"):
         stranger.list_objects_v2(Bucket="films")
     stranger.close()

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from recording_api import RecordingApi
+from s3_client import s3_client
 from types_boto3_s3 import S3Client
 
 from videojob.families import Family
@@ -88,13 +88,7 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
 @pytest.fixture
 def stored(storage: Storage) -> Iterator[S3Client]:
     """A client that sees what was uploaded."""
-    client = boto3.client(
-        "s3",
-        endpoint_url=storage.endpoint,
-        aws_access_key_id=storage.access_key_id,
-        aws_secret_access_key=storage.secret_access_key,
-        region_name=storage.region,
-    )
+    client = s3_client(storage)
     yield client
     client.close()
 

@@ -47,6 +47,14 @@ def run(
     return run
 
 
+def hold_kept(run: RendererProcess, stored: S3Client) -> None:
+    """Hold a renderer to its last words: the video that they name is in S3."""
+    video = Artifacts.model_validate(run.last_words["artifacts"]).video
+    assert video is not None
+    answer = stored.head_object(Bucket="videos", Key=video.uri.removeprefix("s3://videos/"))
+    assert answer["ContentLength"] == video.bytes
+
+
 def hold_end(run: RendererProcess, code: ExitCode, reason: Reason, *words: str) -> None:
     """It ended so, said so, and told no more than it may."""
     assert run.wait() == code, run.text
@@ -137,10 +145,7 @@ def test_a_result_that_cannot_be_recorded_is_kept_and_named(run: Run, api: Recor
     api.refuses_results = True
     started = run({"VIDEOJOB_POD_NAME": "squirrel-unrecorded"})
     hold_end(started, ExitCode.FAILED, Reason.RENDERER_FAILED, "the API server answered 422 to the status")
-    kept = Artifacts.model_validate(started.last_words["artifacts"])
-    assert kept.video is not None
-    answer = stored.head_object(Bucket="videos", Key=kept.video.uri.removeprefix("s3://videos/"))
-    assert answer["ContentLength"] == kept.video.bytes
+    hold_kept(started, stored)
 
 
 def test_a_result_that_finds_no_api_server_is_left_to_the_operator(
@@ -152,10 +157,7 @@ def test_a_result_that_finds_no_api_server_is_left_to_the_operator(
     started.terminate()  # a minute of patience is left to it then
     assert started.wait() == ExitCode.OK, started.text
     assert started.last_words["reason"] == "Completed"
-    left = Artifacts.model_validate(started.last_words["artifacts"])
-    assert left.video is not None
-    answer = stored.head_object(Bucket="videos", Key=left.video.uri.removeprefix("s3://videos/"))
-    assert answer["ContentLength"] == left.video.bytes
+    hold_kept(started, stored)
 
 
 def test_a_storage_that_is_away_is_waited_for_until_somebody_asks_to_stop(

@@ -6,12 +6,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
 from cluster import Cluster, wait_for
-from prometheus_client.parser import text_string_to_metric_families
+from probes import metric, probe
 
 from videojob_local.ports import free_port
 
@@ -56,15 +55,7 @@ class Operator:
 
     def probe(self, path: str) -> tuple[int, str]:
         """Return status and text of a probe; 0 while nobody answers."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode().strip()
-        except (OSError, HTTPException):
-            return 0, ""
-        finally:
-            connection.close()
+        return probe(self.port, path, timeout_seconds=5)
 
     def wait_until_ready(self) -> None:
         """Wait for /readyz."""
@@ -81,9 +72,7 @@ class Operator:
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of a metric's samples with these labels."""
-        families = text_string_to_metric_families(self.probe("/metrics")[1] + "\n")
-        samples = [sample for family in families for sample in family.samples if sample.name == name]
-        return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
+        return metric(self.probe("/metrics")[1], name, **labels)
 
     def leads(self) -> bool:
         """Tell whether it is the one that works."""

@@ -1,6 +1,7 @@
 """An administrator's client, a node that all tests share, one that a test may end, and a namespace a test."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,18 +22,21 @@ def kube(stack: Stack) -> Iterator[Kube]:
 @pytest.fixture(scope="session")
 def node(kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """A node with two GPUs whose Pods' tokens are renewed within seconds."""
-    node = Node(kube, "test-1", tmp_path_factory.mktemp("node"), free_port(), options=("--token-refresh=0.001",))
-    try:
-        node.start()
+    folder = tmp_path_factory.mktemp("node")
+    with running(Node(kube, "test-1", folder, free_port(), options=("--token-refresh=0.001",))) as node:
         yield node
-    finally:
-        node.stop()
 
 
 @pytest.fixture
 def new_node(kube: Kube, tmp_path: Path) -> Iterator[Node]:
     """A node that the test may end as it likes."""
-    node = Node(kube, "test-2", tmp_path / "node", free_port())
+    with running(Node(kube, "test-2", tmp_path / "node", free_port())) as node:
+        yield node
+
+
+@contextmanager
+def running(node: Node) -> Iterator[Node]:
+    """Start a node, and stop it."""
     try:
         node.start()
         yield node
