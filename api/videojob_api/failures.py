@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from videojob.errors import violation
 from videojob_api import logs
@@ -29,6 +30,8 @@ _MEANINGS = {
     429: "The caller calls too often, or the quota of jobs is used up; try again after Retry-After seconds.",
     503: "Kubernetes or S3 does not answer; try again after Retry-After seconds.",
 }
+
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 
 def can_fail_with(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -92,7 +95,16 @@ async def _of_framework(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - the type this handler is registered for
     phrase = HTTPStatus(error.status_code).phrase
     told = ApiError(f"{phrase}: the routes are listed at /docs", code=phrase.title().replace(" ", ""))
-    return _response(request.url.path, error.status_code, error.headers, told)
+    headers = {"Allow": _allowed_methods(request)} if error.status_code == 405 else error.headers
+    return _response(request.url.path, error.status_code, headers, told)
+
+
+def _allowed_methods(request: Request) -> str:
+    """Return what a path knows; the framework names the methods of one route, and some paths have two."""
+    tried = [request.scope | {"method": method} for method in _METHODS]
+    return ", ".join(
+        each["method"] for each in tried if any(route.matches(each)[0] is Match.FULL for route in request.app.routes)
+    )
 
 
 async def _of_parameters(request: Request, error: Exception) -> JSONResponse:

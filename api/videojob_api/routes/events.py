@@ -17,9 +17,26 @@ LastEventId = Annotated[
     Header(max_length=64, description="Id of the event that was received last; browsers send it themselves."),
 ]
 
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["status", "deleted"]},
+        "id": {"type": "string", "description": "For `Last-Event-ID`."},
+        "retry": {"type": "integer", "description": "Milliseconds to wait before asking again."},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/JobAnswer"},
+            "description": "The whole state; `{}` of a job that is deleted.",
+        },
+    },
+    "required": ["event", "data"],
+}
+"""One event: before OpenAPI 3.2, the schema of a stream is that of its parts."""
+
 EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": _EVENT}},
         "description": "Events `status`, each with the whole state as JSON, until the job has ended; or `deleted`.",
     },
     204: {"description": "The job has ended, and the client knows it: browsers do not ask again."},
