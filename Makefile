@@ -9,6 +9,7 @@ IMAGES := operator renderer api
 TEST_WORKERS ?= 3
 UV := $(shell command -v uv || echo .uv/bin/uv)
 export MODEL PORT REGISTRY TAG
+unexport PYTHONDONTWRITEBYTECODE # where it is set, every process would compile torch anew: half a minute each
 
 .PHONY: help
 help: ## Show this help

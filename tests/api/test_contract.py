@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 SEED = os.environ.get("SCHEMATHESIS_SEED", "1")
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 CASES = 2000
-EXAMPLES = 60
+EXAMPLES = 80
 """Of each operation, beside those at the edges of each of its fields."""
 
 
