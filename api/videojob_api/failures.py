@@ -101,7 +101,7 @@ async def _of_framework(request: Request, error: Exception) -> JSONResponse:
 
 def _allowed_methods(request: Request) -> str:
     """Return what a path knows; the framework names the methods of one route, and some paths have two."""
-    tried = [request.scope | {"method": method} for method in _METHODS]
+    tried = [{**request.scope, "method": method} for method in _METHODS]
     return ", ".join(
         each["method"] for each in tried if any(route.matches(each)[0] is Match.FULL for route in request.app.routes)
     )
