@@ -12,7 +12,7 @@ from videojob_api.access.gate import NAMESPACE_HEADER, GateMiddleware
 from videojob_api.idempotency import REPLAYED_HEADER
 from videojob_api.metrics import Metrics
 from videojob_api.middleware import RequestMiddleware
-from videojob_api.routes import docs, events, generate, jobs, page, service, stored_videos, video, videos
+from videojob_api.routes import broker, docs, events, generate, jobs, page, service, stored_videos, video, videos
 from videojob_api.services import open_services
 from videojob_api.settings import Settings
 
@@ -67,6 +67,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestMiddleware, metrics=metrics)
     failures.install(app)
     documents.install(app, settings.authentication)
-    for module in (generate, jobs, events, video, videos, stored_videos, service, page, docs):
+    for module in (generate, jobs, events, video, videos, stored_videos, service, page, docs, broker):
         app.include_router(module.router)
     return app

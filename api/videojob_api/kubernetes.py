@@ -188,13 +188,21 @@ class Reviews:
         self._authentication = client.AuthenticationV1Api(api)
         self._authorization = client.AuthorizationV1Api(api)
 
-    async def who(self, token: str) -> Account | None:
-        """Return whose token this is, None where it is nobody's."""
-        review = client.V1TokenReview(spec=client.V1TokenReviewSpec(token=token))
+    async def who(self, token: str, audience: str | None = None) -> Account | None:
+        """Return whose token this is, None where it is nobody's.
+
+        Args:
+            token: of a caller.
+            audience: for which it must be made; None = for the API server.
+        """
+        audiences = [audience] if audience else None
+        review = client.V1TokenReview(spec=client.V1TokenReviewSpec(token=token, audiences=audiences))
         with _in_our_words():
             told = await self._authentication.create_token_review(review, _request_timeout=CALL_SECONDS)
         if not told.status or not told.status.authenticated or not told.status.user:
             return None
+        if audience and audience not in (told.status.audiences or ()):
+            return None  # an authenticator that knows no audiences says nothing of them
         user = told.status.user
         extra = tuple((word, tuple(values)) for word, values in sorted((user.extra or {}).items()))
         return Account(user.username or "", user.uid or "", tuple(user.groups or ()), extra)
@@ -214,6 +222,26 @@ class Reviews:
         with _in_our_words():
             told = await self._authorization.create_subject_access_review(review, _request_timeout=CALL_SECONDS)
         return bool(told.status and told.status.allowed)
+
+
+class Pods:
+    """Pods of any namespace in which the service may read them."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
+        self._core = client.CoreV1Api(api)
+
+    async def get(self, namespace: str, name: str) -> Manifest | None:
+        """Return a pod as it is now, None where there is none."""
+        with _in_our_words():
+            try:
+                pod = await self._core.read_namespaced_pod(name, namespace, _request_timeout=CALL_SECONDS)
+            except client.ApiException as error:
+                if error.status == 404:
+                    return None
+                raise
+        plain: Manifest = self._api.sanitize_for_serialization(pod)
+        return plain
 
 
 class ApiServer:
@@ -237,6 +265,10 @@ class ApiServer:
     def video_jobs(self, namespace: str) -> VideoJobs:
         """Return the VideoJobs of a namespace."""
         return VideoJobs(self._api, namespace)
+
+    def pods(self) -> Pods:
+        """Return its pods."""
+        return Pods(self._api)
 
     def reviews(self) -> Reviews:
         """Return what it thinks of others."""

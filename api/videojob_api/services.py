@@ -15,6 +15,8 @@ from videojob_api.access.gate import Gate
 from videojob_api.access.keys import KeyHolders
 from videojob_api.access.open_house import OpenHouse
 from videojob_api.access.rates import Rates
+from videojob_api.broker.counter import Counter
+from videojob_api.broker.renderers import Renderers
 from videojob_api.events import Feed
 from videojob_api.health import HealthReport
 from videojob_api.kubernetes import ApiServer
@@ -45,10 +47,12 @@ class Served:
     Attributes:
         namespaces: with what the routes work in each, the default first.
         gate: before all of them.
+        counter: where renderers get their signed URLs; None = they have keys.
     """
 
     namespaces: Mapping[str, Services]
     gate: Gate
+    counter: Counter | None = None
 
     @property
     def default(self) -> Services:
@@ -85,7 +89,23 @@ async def open_services(settings: Settings) -> AsyncIterator[Served]:
             )
             for name, jobs in stores.items()
         }
-        yield Served(namespaces, entrance)
+        yield Served(namespaces, entrance, _counter(settings, cluster, stores, storage))
+
+
+def _counter(
+    settings: Settings, cluster: ApiServer, stores: Mapping[str, JobStore], storage: Storage
+) -> Counter | None:
+    if settings.renderer_service_account is None:
+        return None
+    renderers = Renderers(
+        cluster.reviews(),
+        cluster.pods(),
+        stores,
+        service_account=settings.renderer_service_account,
+        bucket=settings.bucket,
+        prefix=settings.prefix,
+    )
+    return Counter(renderers, storage, settings.prefix, Rates())
 
 
 def _guard(settings: Settings, cluster: ApiServer) -> Guard:

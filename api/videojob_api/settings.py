@@ -21,6 +21,7 @@ ALLOW_ANYONE = "VIDEOJOB_API_ALLOW_ANYONE"
 KEYS_FILE = "VIDEOJOB_API_KEYS_FILE"
 REQUESTS_PER_MINUTE = "VIDEOJOB_API_REQUESTS_PER_MINUTE"
 CORS_ORIGINS = "VIDEOJOB_API_CORS_ORIGINS"
+RENDERER_SERVICE_ACCOUNT = "VIDEOJOB_RENDERER_SERVICE_ACCOUNT"
 
 USUAL_REQUESTS_PER_MINUTE = 600
 """Of a caller that is known. The page asks 46 times a minute at most, and once for each
@@ -67,6 +68,7 @@ class Settings:
         keys_file: path of the file of keys.
         requests_per_minute: of one caller, unless its key says otherwise; 0 = no limit.
         cors_origins: origins whose pages may call the service; none unless told so.
+        renderer_service_account: whose pods get signed URLs of S3 here; None = nobody's, they have keys.
     """
 
     namespace: str
@@ -85,6 +87,7 @@ class Settings:
     keys_file: Path = Path()
     requests_per_minute: int = 0
     cors_origins: tuple[str, ...] = ()
+    renderer_service_account: str | None = None
 
     @property
     def namespaces(self) -> tuple[str, ...]:
@@ -120,6 +123,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
             env, REQUESTS_PER_MINUTE, "0" if is_open else str(USUAL_REQUESTS_PER_MINUTE), 0, MAX_REQUESTS_PER_MINUTE
         ),
         cors_origins=tuple(_list(env.get(CORS_ORIGINS, ""))),
+        renderer_service_account=env.get(RENDERER_SERVICE_ACCOUNT) or None,
     )
 
 

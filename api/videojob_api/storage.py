@@ -5,7 +5,8 @@ client holds a connection but no thread.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import base64
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from anyio import to_thread
 from botocore.client import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from videojob.broker import URL_SECONDS, Method, SignedUrl, Wish
 from videojob.errors import ConfigurationError
 from videojob_api.errors import StorageUnavailable, VideoGone
 from videojob_api.ranges import Span
@@ -120,6 +122,33 @@ class Storage:
             return str(self._signer.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds))
         except BotoCoreError as error:
             raise StorageUnavailable("the service has no credentials to sign with") from error
+
+    async def sign(self, wishes: Iterable[Wish]) -> tuple[SignedUrl, ...]:
+        """Return for each wish a URL that is good for this very request, body included. Asks nobody but for keys.
+
+        Raises:
+            StorageUnavailable: there are no credentials to sign with.
+        """
+        return await _in_thread(lambda: tuple(self._signed(wish) for wish in wishes))
+
+    def _signed(self, wish: Wish) -> SignedUrl:
+        parameters: dict[str, Any] = {"Bucket": self.bucket, "Key": wish.key}
+        headers = {}
+        if wish.method is Method.PUT:
+            checksum = base64.b64encode(bytes.fromhex(wish.sha256 or "")).decode()
+            parameters |= {"ContentType": wish.content_type, "ContentLength": wish.bytes, "ChecksumSHA256": checksum}
+            headers = {
+                "Content-Type": str(wish.content_type),
+                "Content-Length": str(wish.bytes),
+                "x-amz-checksum-sha256": checksum,
+            }
+        operation = f"{wish.method.lower()}_object"
+        # Not the signer of `presigned_url`: renderers reach S3 where the service does.
+        try:
+            url = self._s3.generate_presigned_url(operation, Params=parameters, ExpiresIn=URL_SECONDS)
+        except BotoCoreError as error:
+            raise StorageUnavailable("the service has no credentials to sign with") from error
+        return SignedUrl(url=url, headers=headers)
 
     async def probe(self) -> None:
         """Return when the bucket answers.

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from random import Random
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from videojob.resource import GROUP
 
@@ -23,6 +23,9 @@ REMIXED_FROM_ANNOTATION = f"{GROUP}/remixed-from"  # name of the VideoJob whose 
 
 INPUTS_FOLDER = "inputs"
 """In the bucket: holds a folder for each namespace, with the images that its users uploaded."""
+
+EMBEDDINGS_FOLDER = "embeddings"
+"""Likewise, with the embeddings of its prompts."""
 
 _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # Kubernetes' own: no vowels, so no words
 
@@ -51,6 +54,25 @@ def checkpoint_key(prefix: str, namespace: str, uid: str) -> str:
 def input_key(prefix: str, namespace: str, sha256: str) -> str:
     """Say where an input image lies in the bucket: under its content, so that it is stored once."""
     return "/".join(part for part in (prefix.strip("/"), INPUTS_FOLDER, namespace, sha256) if part)
+
+
+def image_folders(prefix: str, namespace: str) -> tuple[str, str]:
+    """Say where in the bucket the input image of a VideoJob may lie: what its namespace put or rendered there."""
+    root = f"{prefix.strip('/')}/".removeprefix("/")
+    return f"{root}{INPUTS_FOLDER}/{namespace}/", f"{root}{namespace}/"
+
+
+def embedding_key(prefix: str, namespace: str, digest: str) -> str:
+    """Say where the embedding of a text lies in the bucket: whoever could write it for another namespace, could lie."""
+    parts = (prefix.strip("/"), EMBEDDINGS_FOLDER, namespace, f"{digest}.safetensors")
+    return "/".join(part for part in parts if part)
+
+
+def bucket_and_key(uri: str) -> tuple[str, str] | None:
+    """Take `s3://BUCKET/KEY` apart; None where it is no such URI."""
+    parts = urlsplit(uri)
+    bucket, key = parts.netloc, unquote(parts.path).removeprefix("/")
+    return (bucket, key) if parts.scheme == "s3" and bucket and key else None
 
 
 def is_of_attempt(uri: str, uid: str, pod_name: str) -> bool:

@@ -32,6 +32,7 @@ def test_what_is_not_set_has_a_default(env: dict[str, str], catalogue: Catalogue
     assert settings.public_s3_endpoint is None
     assert settings.namespaces == ("videojob",)
     assert (settings.requests_per_minute, settings.cors_origins) == (600, ())
+    assert settings.renderer_service_account is None
 
 
 def test_all_can_be_set(env: dict[str, str]) -> None:

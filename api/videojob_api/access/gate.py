@@ -21,6 +21,9 @@ OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/metrics", "/docs", "/opena
 OPEN_FOLDERS = ("/page/", "/docs/")
 """Files that are the same for everyone, and what probes and Prometheus ask; nothing that tells of a job."""
 
+INTERNAL_FOLDER = "/internal/"
+"""For renderers, who show another kind of token: `videojob_api.broker` asks them for it."""
+
 _SCHEME = "bearer "
 
 
@@ -75,8 +78,8 @@ class GateMiddleware:
 
 
 def is_open(path: str) -> bool:
-    """Tell whether a path is for everyone."""
-    return path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)
+    """Tell whether a path is not guarded here: it is for everyone, or has a guard of its own."""
+    return path in OPEN_PATHS or path.startswith((*OPEN_FOLDERS, INTERNAL_FOLDER))
 
 
 def token_of(headers: Headers) -> str | None:
