@@ -1,7 +1,8 @@
 """The environment variables through which the operator hands a request to the renderer.
 
-A request travels in the environment because argv shows in `ps`. S3 credentials travel in the variables that boto3
-itself reads (AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_DEFAULT_REGION).
+A request travels in the environment because argv shows in `ps`. S3 credentials, where a renderer has any, travel in
+the variables that boto3 itself reads (AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
+AWS_DEFAULT_REGION).
 """
 
 NAME = "VIDEOJOB_NAME"
@@ -14,6 +15,7 @@ TERMINATION_LOG = "VIDEOJOB_TERMINATION_LOG"
 IMAGE = "VIDEOJOB_IMAGE"  # the image the renderer runs in, for status.renderer.image
 SPEED = "VIDEOJOB_SPEED"  # SpeedOptions as JSON; absent = all defaults
 TRACEPARENT = "VIDEOJOB_TRACEPARENT"  # the trace of the request, for the log; absent = it belongs to none
+BROKER_URL = "VIDEOJOB_BROKER_URL"  # of the API, which signs requests to S3; absent or empty = the pod has keys
 S3_BUCKET = "VIDEOJOB_S3_BUCKET"
 S3_PREFIX = "VIDEOJOB_S3_PREFIX"
 CHECKPOINT_SECONDS = "VIDEOJOB_CHECKPOINT_SECONDS"  # at least so long between two; absent = 10, 0 = each step

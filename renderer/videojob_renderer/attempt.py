@@ -26,7 +26,8 @@ from videojob_renderer.status import StatusWriter
 from videojob_renderer.telemetry import with_gpu
 
 if TYPE_CHECKING:
-    from videojob_renderer.checkpoint_store import CheckpointStore  # imports boto3
+    from videojob_renderer.checkpoint_store import CheckpointStore
+    from videojob_renderer.objects import Objects
 
 _log = logging.getLogger(__name__)
 
@@ -93,10 +94,9 @@ class _Attempt:
         reporter.enter(Stage.LOADING)
         from videojob_renderer.checkpoint_store import CheckpointStore  # noqa: PLC0415 - after the first status
         from videojob_renderer.prefetch import Prefetch  # noqa: PLC0415
-        from videojob_renderer.storage import ObjectStorage  # noqa: PLC0415
         from videojob_renderer.upload import Destination, Uploader  # noqa: PLC0415
 
-        storage = ObjectStorage()  # before torch, whose import takes seconds: a wrong setting is told
+        storage = _storage(settings)  # before torch, whose import takes seconds: a wrong setting is told
         uploader = Uploader(Destination.of(settings), storage)
         uploader.check()
         with scratch_folder():
@@ -158,3 +158,14 @@ class _Attempt:
         artifacts = self._reporter.artifacts if self._reporter else None
         last_words.leave(self._environ, TerminationMessage(reason=reason, message=message, artifacts=artifacts))
         return code
+
+
+def _storage(settings: Settings) -> "Objects":
+    """Reach S3 by the way that the operator says; boto3 is imported only where there are keys."""
+    if settings.broker_url:
+        from videojob_renderer.brokered_storage import BrokeredStorage  # noqa: PLC0415
+
+        return BrokeredStorage(settings.broker_url, settings.token_dir, settings.bucket)
+    from videojob_renderer.storage import ObjectStorage  # noqa: PLC0415
+
+    return ObjectStorage()

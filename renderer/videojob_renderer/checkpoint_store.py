@@ -15,7 +15,7 @@ from typing import Self
 from videojob.names import checkpoint_key
 from videojob_renderer.environment import Settings
 from videojob_renderer.errors import StorageUnavailable
-from videojob_renderer.storage import ObjectStorage, ObjectTooLarge, StorageAway
+from videojob_renderer.objects import Objects, ObjectTooLarge, StorageAway
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class CheckpointStore:
         storage: keeps it.
     """
 
-    def __init__(self, settings: Settings, storage: ObjectStorage) -> None:
+    def __init__(self, settings: Settings, storage: Objects) -> None:
         self._bucket = settings.bucket
         self._key = checkpoint_key(settings.prefix, settings.namespace, settings.uid)
         self._interval_seconds = settings.checkpoint_seconds

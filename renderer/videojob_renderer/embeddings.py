@@ -3,7 +3,8 @@
 The encoder (T5-XXL) is 9.5 of the 13 or 21 GB of a model and is used for milliseconds. An entry is one text: prompt
 and negative prompt are encoded apart, so the empty negative prompt is known after the first render. The key says all
 that the numbers depend on, to the bit: the files of encoder and tokenizer, the padded length, the type, the device.
-An entry that is damaged, or not what its key promises, is made anew. None of this ever fails a render.
+An entry that is damaged, or not what its key promises, is made anew. A namespace sees its own entries only: another
+one's might lie, and tell what is asked for there. None of this ever fails a render.
 """
 
 import hashlib
@@ -18,11 +19,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from videojob.names import embedding_key
 from videojob.resolve import ResolvedRequest
+from videojob_renderer.environment import Settings
 from videojob_renderer.errors import RendererError
 from videojob_renderer.fingerprint import device_name
+from videojob_renderer.objects import Objects, ObjectTooLarge, StorageAway
 from videojob_renderer.prefetch import Prefetch
-from videojob_renderer.storage import ObjectStorage, ObjectTooLarge, StorageAway
 
 _log = logging.getLogger(__name__)
 
@@ -54,19 +57,17 @@ def encoder_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def embedding_key(prefix: str, *, encoder: str, device: str, dtype: torch.dtype, text: str) -> str:
-    """Say where the embedding of a text lies in the bucket.
+def embedding_digest(*, encoder: str, device: str, dtype: torch.dtype, text: str) -> str:
+    """Say what the embedding of a text is called in the bucket.
 
     Args:
-        prefix: of all keys of this installation.
         encoder: from `encoder_digest`.
         device: name of the GPU, or `cpu`: each rounds its own way.
         dtype: of the encoder.
         text: the prompt, which cannot be read off the key.
     """
     parts = "|".join((encoder, device, str(dtype), str(MAX_TOKENS), text))
-    name = f"embeddings/{hashlib.sha256(parts.encode()).hexdigest()}.safetensors"
-    return f"{prefix.strip('/')}/{name}" if prefix.strip("/") else name
+    return hashlib.sha256(parts.encode()).hexdigest()
 
 
 class PromptEmbeddings:
@@ -75,15 +76,15 @@ class PromptEmbeddings:
     Args:
         texts: in the order of the batch.
         storage: where the bucket is; None = make all, keep none.
-        bucket: of this installation.
-        prefix: of all its keys.
+        settings: whose bucket and namespace.
     """
 
-    def __init__(self, texts: tuple[str, ...], storage: ObjectStorage | None, bucket: str, prefix: str) -> None:
+    def __init__(self, texts: tuple[str, ...], storage: Objects | None, settings: Settings) -> None:
         self._texts = texts
         self._storage = storage
-        self._bucket = bucket
-        self._prefix = prefix
+        self._bucket = settings.bucket
+        self._prefix = settings.prefix
+        self._namespace = settings.namespace
         self._keys: dict[str, str] = {}
         self._known: dict[str, torch.Tensor] = {}
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embeddings")
@@ -100,7 +101,8 @@ class PromptEmbeddings:
             self._storage = None  # whoever loads the files will say what is wrong with them
             return True
         for text in self._texts:
-            key = embedding_key(self._prefix, encoder=encoder, device=name, dtype=dtype, text=text)
+            digest = embedding_digest(encoder=encoder, device=name, dtype=dtype, text=text)
+            key = embedding_key(self._prefix, self._namespace, digest)
             self._keys[text] = key
             embedding = self._get(self._storage, key)
             if embedding is not None and embedding.dtype is dtype:
@@ -131,7 +133,7 @@ class PromptEmbeddings:
             body = _encoded(self._known[text])
             self._puts.append(self._thread.submit(self._put, self._storage, self._keys[text], body))
 
-    def _get(self, storage: ObjectStorage, key: str) -> torch.Tensor | None:
+    def _get(self, storage: Objects, key: str) -> torch.Tensor | None:
         try:
             body = storage.get(self._bucket, key, _MAX_BYTES)
         except (StorageAway, ObjectTooLarge, RendererError) as error:
@@ -139,7 +141,7 @@ class PromptEmbeddings:
             return None
         return None if body is None else _decoded(body)
 
-    def _put(self, storage: ObjectStorage, key: str, body: bytes) -> None:
+    def _put(self, storage: Objects, key: str, body: bytes) -> None:
         try:
             storage.put(self._bucket, key, body, _CONTENT_TYPE)
         except (StorageAway, RendererError) as error:

@@ -37,6 +37,7 @@ class Settings:
         progress_seconds: at least so long between two writes of progress within a stage.
         speed: the profile's wishes.
         traceparent: of the trace that the request belongs to; None = of none.
+        broker_url: of the API, which signs requests to S3; None = the pod has keys of S3.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Settings:
     progress_seconds: float = DEFAULT_PROGRESS_SECONDS
     speed: SpeedOptions = field(default_factory=SpeedOptions)
     traceparent: str | None = None
+    broker_url: str | None = None
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -90,6 +92,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         progress_seconds=_seconds(environ, variables.PROGRESS_SECONDS, DEFAULT_PROGRESS_SECONDS),
         speed=_speed(environ.get(variables.SPEED) or "{}"),
         traceparent=legal_traceparent(environ.get(variables.TRACEPARENT)),
+        broker_url=environ.get(variables.BROKER_URL) or None,
     )
 
 

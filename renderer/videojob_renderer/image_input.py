@@ -10,14 +10,13 @@ import logging
 import time
 import warnings
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from videojob.names import INPUTS_FOLDER
+from videojob.names import bucket_and_key, image_folders
 from videojob_renderer.environment import Settings
 from videojob_renderer.errors import InvalidRequest, StorageUnavailable
-from videojob_renderer.storage import ObjectStorage, ObjectTooLarge, StorageAway
+from videojob_renderer.objects import Objects, ObjectTooLarge, StorageAway
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ class InputImage:
 
 
 def read_image(
-    uri: str, settings: Settings, storage: ObjectStorage, patience_seconds: float = PATIENCE_SECONDS
+    uri: str, settings: Settings, storage: Objects, patience_seconds: float = PATIENCE_SECONDS
 ) -> InputImage:
     """Read the input image of a request.
 
@@ -78,10 +77,10 @@ def decode(body: bytes) -> Image.Image:
 
 
 def _place(uri: str, settings: Settings) -> tuple[str, str]:
-    parts = urlsplit(uri)
-    bucket, key = parts.netloc, unquote(parts.path).removeprefix("/")
-    if parts.scheme != "s3" or not bucket or not key:
+    found = bucket_and_key(uri)
+    if found is None:
         raise InvalidRequest("image: must be s3://BUCKET/KEY")
+    bucket, key = found
     if bucket == settings.bucket:
         _hold_own(key, settings)
     return bucket, key
@@ -89,15 +88,14 @@ def _place(uri: str, settings: Settings) -> tuple[str, str]:
 
 def _hold_own(key: str, settings: Settings) -> None:
     """Keep a namespace from reading another one's files with the renderer's rights."""
-    root = f"{settings.prefix.strip('/')}/".removeprefix("/")
-    allowed = (f"{root}{INPUTS_FOLDER}/{settings.namespace}/", f"{root}{settings.namespace}/")
-    if not key.startswith(allowed):
+    allowed = image_folders(settings.prefix, settings.namespace)
+    if not key.startswith(allowed) or {".", ".."} & set(key.split("/")):
         raise InvalidRequest(
             f"image: in the bucket of the videos, the key must begin with {allowed[0]} or {allowed[1]}"
         )
 
 
-def _download(bucket: str, key: str, storage: ObjectStorage, patience_seconds: float) -> bytes:
+def _download(bucket: str, key: str, storage: Objects, patience_seconds: float) -> bytes:
     deadline = time.monotonic() + patience_seconds
     while True:
         try:

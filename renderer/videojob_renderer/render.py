@@ -13,6 +13,7 @@ from videojob_renderer.embeddings import PromptEmbeddings, texts_of
 from videojob_renderer.environment import Settings
 from videojob_renderer.image_input import read_image
 from videojob_renderer.interruption import Interruption
+from videojob_renderer.objects import Objects
 from videojob_renderer.outputs import output_files
 from videojob_renderer.pipeline import load
 from videojob_renderer.provenance import provenance
@@ -20,7 +21,6 @@ from videojob_renderer.publish import publish
 from videojob_renderer.report import Reporter
 from videojob_renderer.scratch import scratch_folder
 from videojob_renderer.speed.accelerate import accelerate
-from videojob_renderer.storage import ObjectStorage
 from videojob_renderer.upload import Uploader
 
 _EMBEDDINGS_PATIENCE_SECONDS = 10.0
@@ -29,7 +29,7 @@ _EMBEDDINGS_PATIENCE_SECONDS = 10.0
 
 def render(
     settings: Settings,
-    storage: ObjectStorage,
+    storage: Objects,
     *,
     store: CheckpointStore,
     uploader: Uploader,
@@ -54,7 +54,7 @@ def render(
     # Before the weights are loaded: a wrong image is told at once.
     image = read_image(request.image, settings, storage) if request.image else None
     cache = storage if settings.speed.embedding_cache else None
-    prompts = PromptEmbeddings(texts_of(request), cache, settings.bucket, settings.prefix)
+    prompts = PromptEmbeddings(texts_of(request), cache, settings)
     loaded = load(request, prompts.look_up)
     reporter.describe(
         torch=torch.__version__,

@@ -1,7 +1,7 @@
-"""The renderer's one door to S3: objects are put, read, listed and deleted by bucket and key.
+"""S3 with keys of the pod's own: objects are put, read, listed and deleted by bucket and key.
 
-A refusal is told apart from a storage that is away: only the second is worth another try, and how long to try is the
-caller's business. boto3 reads endpoint, keys and region from its own environment variables.
+boto3 reads endpoint, keys and region from its own environment variables. Listing and reading piece by piece are for
+weights, which are no business of the broker.
 """
 
 import base64
@@ -16,39 +16,14 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 from botocore.exceptions import ConnectionError as NoConnection
 
-from videojob_renderer.errors import StorageForbidden, StorageUnavailable
+from videojob_renderer.errors import StorageUnavailable
+from videojob_renderer.objects import ObjectTooLarge, StorageAway, failure, is_absence
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-_HINTS = {
-    "InvalidAccessKeyId": "the access key of storage is not known there",
-    "SignatureDoesNotMatch": "the secret key of storage is not the one of its access key",
-    "AccessDenied": "the policy of the bucket or of the keys does not allow it",
-    "NoSuchBucket": "is storage.bucket spelled right?",
-    "ExpiredToken": "the credentials of the pod have run out",
-    "RequestTimeTooSkewed": "the clock of the node is wrong",
-}
-"""Code of a refusal -> what to look at; `storage` is the chart's value."""
-
 _CHUNK_BYTES = 4 * 2**20
 _CONFIG = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 2})
-
-
-class StorageAway(Exception):
-    """S3 did not answer, or asked for another try."""
-
-
-class ObjectTooLarge(Exception):
-    """An object has more bytes than the reader wants.
-
-    Attributes:
-        bytes: how many.
-    """
-
-    def __init__(self, size_bytes: int) -> None:
-        super().__init__(f"the object has {size_bytes} bytes")
-        self.bytes = size_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +112,9 @@ def _told(bucket: str, key: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if _status(error) == 404 and error.operation_name == "GetObject" and not _is_bucket_missing(error):
+        if error.operation_name == "GetObject" and is_absence(_status(error), _code(error)):
             raise _Absent from None
-        if _is_refusal(error):
-            raise _refusal(error, f"s3://{bucket}/{key}") from error
-        raise StorageAway(str(error)) from error
+        raise failure(_status(error), _code(error), str(error), f"s3://{bucket}/{key}") from error
     except (HTTPClientError, IncompleteReadError, NoConnection) as error:
         raise StorageAway(str(error)) from error
     except BotoCoreError as error:  # no keys, above all
@@ -152,20 +125,5 @@ def _status(error: ClientError) -> int:
     return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
 
 
-def _is_bucket_missing(error: ClientError) -> bool:
-    return _code(error) == "NoSuchBucket"
-
-
 def _code(error: ClientError) -> str:
     return error.response.get("Error", {}).get("Code", "")
-
-
-def _refusal(error: ClientError, uri: str) -> StorageUnavailable:
-    """Say what S3 refused, in its own words, and what an administrator can do about it."""
-    kind = StorageForbidden if _code(error) in {"AccessDenied", "403"} else StorageUnavailable
-    hint = _HINTS.get(_code(error))
-    return kind(f"S3 refused {uri}: {error}" + (f" - {hint}" if hint else ""))
-
-
-def _is_refusal(error: ClientError) -> bool:
-    return 400 <= _status(error) < 500 and _status(error) not in {408, 429}

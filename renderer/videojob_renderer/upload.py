@@ -15,7 +15,7 @@ from videojob.names import artifact_key
 from videojob.status import Artifact
 from videojob_renderer.environment import Settings
 from videojob_renderer.errors import StorageForbidden, StorageUnavailable
-from videojob_renderer.storage import ObjectStorage, ObjectTooLarge, StorageAway
+from videojob_renderer.objects import Objects, ObjectTooLarge, StorageAway
 
 _log = logging.getLogger(__name__)
 
@@ -55,9 +55,7 @@ class Uploader:
         patience_seconds: how long to ask a storage that is away.
     """
 
-    def __init__(
-        self, destination: Destination, storage: ObjectStorage, patience_seconds: float = PATIENCE_SECONDS
-    ) -> None:
+    def __init__(self, destination: Destination, storage: Objects, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._destination = destination
         self._storage = storage
         self._patience_seconds = patience_seconds

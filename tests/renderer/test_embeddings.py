@@ -12,7 +12,8 @@ from types_boto3_s3 import S3Client
 from videojob.resolve import ResolvedRequest
 from videojob_local.s3 import Storage
 from videojob_renderer.conditioning import encode_prompt
-from videojob_renderer.embeddings import PromptEmbeddings, embedding_key, encoder_digest, texts_of
+from videojob_renderer.embeddings import PromptEmbeddings, embedding_digest, encoder_digest, texts_of
+from videojob_renderer.environment import Settings
 from videojob_renderer.pipeline import load
 from videojob_renderer.storage import ObjectStorage
 
@@ -36,8 +37,12 @@ def request_of_model(make_request: MakeRequest, model_folder: Path) -> ResolvedR
     return make_request(source=str(model_folder), negative_prompt="blurry")
 
 
-def prompts(request: ResolvedRequest, door: ObjectStorage | None, prefix: str) -> PromptEmbeddings:
-    return PromptEmbeddings(texts_of(request), door, BUCKET, prefix)
+def prompts(
+    request: ResolvedRequest, door: ObjectStorage | None, prefix: str, namespace: str = "studio"
+) -> PromptEmbeddings:
+    api = "https://api"
+    settings = Settings("squirrel", namespace, "uid-1", "pod", api, Path("/t"), BUCKET, prefix, None, request)
+    return PromptEmbeddings(texts_of(request), door, settings)
 
 
 def keys(stored: S3Client, prefix: str) -> list[str]:
@@ -55,13 +60,17 @@ def test_a_prompt_that_was_seen_before_needs_no_text_encoder_and_gives_the_same_
     assert pipeline.text_encoder is None, "9.5 GB that nothing needs any more"
     first.close(60)
     assert first.state == "miss"
-    assert len(keys(stored, "once/embeddings/")) == 2
+    assert len(keys(stored, "once/embeddings/studio/")) == 2
 
     second = prompts(request_of_model, door, "once")
     again: Any = load(request_of_model, second.look_up).pipeline
     assert second.state == "hit"
     assert again.text_encoder is None
     assert torch.equal(second.encode(again, CPU), stock)
+
+    elsewhere = prompts(request_of_model, door, "once", "research")
+    assert elsewhere.look_up(Path(request_of_model.source), CPU, torch.float32)
+    assert elsewhere.state == "miss", "what another namespace has kept is not believed"
 
 
 def test_a_damaged_entry_is_made_anew(
@@ -117,9 +126,9 @@ def test_a_key_tells_apart_all_that_decides_the_bits_and_shows_no_prompt(model_f
         {"dtype": torch.bfloat16},
         {"text": "Squirrel"},
     ]
-    made = [embedding_key("renders/", **(plain | change)) for change in changes]
+    made = [embedding_digest(**(plain | change)) for change in changes]
     assert len(set(made)) == len(made)
-    assert all(key.startswith("renders/embeddings/") and "squirrel" not in key for key in made)
+    assert not any("squirrel" in digest for digest in made)
 
 
 def test_without_guidance_the_negative_prompt_is_not_encoded(make_request: MakeRequest) -> None:

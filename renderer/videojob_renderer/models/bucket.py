@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from videojob_renderer.errors import StorageUnavailable, WeightsUnavailable
 from videojob_renderer.models.source import Digest, Listing, RemoteFile, SourceAway, wanted
-from videojob_renderer.storage import ObjectStorage, StorageAway
+from videojob_renderer.objects import StorageAway
+from videojob_renderer.storage import ObjectStorage
 
 _Item = TypeVar("_Item")
 

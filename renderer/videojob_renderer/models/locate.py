@@ -17,6 +17,10 @@ from videojob_renderer.models.folder import FolderSource
 from videojob_renderer.models.source import Source
 
 _S3 = "s3://"
+_NO_KEYS = (
+    "This pod has no keys of S3 (storage.rendererAccess=broker): stage the model with weights.fetch, or give the "
+    "profile's env keys that may read it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,12 @@ def stage(name: str, revision: str | None, root: Path, environ: Mapping[str, str
     """
     if is_offline(environ) and not name.startswith((_S3, "/")):
         raise WeightsUnavailable(f"{name} is not in the cache {root}, and HF_HUB_OFFLINE forbids to ask the hub")
-    return ModelCache(root).stage(_source(name, revision))
+    try:
+        return ModelCache(root).stage(_source(name, revision))
+    except WeightsUnavailable as error:
+        if name.startswith(_S3) and environ.get(variables.BROKER_URL):
+            raise WeightsUnavailable(f"{error.message}. {_NO_KEYS}") from error
+        raise
 
 
 def is_offline(environ: Mapping[str, str]) -> bool:
