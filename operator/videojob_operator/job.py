@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from videojob import environment, names, resource, tracing
+from videojob import broker, environment, names, resource, tracing
 from videojob.exits import ExitCode
 from videojob.resolve import ResolvedRequest
 from videojob.speed import SpeedOptions
@@ -161,7 +161,7 @@ def _pod_spec(meta: Manifest, resolved: ResolvedRequest, profile: Profile, setti
         },
         "tolerations": [*map(dict, profile.tolerations), *_node_lost_tolerations()],
         "containers": [_container(meta, resolved, profile, settings)],
-        "volumes": [*_volumes(), *map(dict, profile.volumes)],
+        "volumes": [*_volumes(settings), *map(dict, profile.volumes)],
     }
     if profile.node_selector:
         spec["nodeSelector"] = dict(profile.node_selector)
@@ -204,7 +204,7 @@ def _container(meta: Manifest, resolved: ResolvedRequest, profile: Profile, sett
     return {
         "name": CONTAINER,
         "image": image,
-        "env": _environment(meta, resolved, image, profile),
+        "env": _environment(meta, resolved, image, profile, settings),
         "envFrom": _storage(settings),
         "resources": _resources(profile),
         "securityContext": {
@@ -222,7 +222,9 @@ def _container(meta: Manifest, resolved: ResolvedRequest, profile: Profile, sett
     }
 
 
-def _environment(meta: Manifest, resolved: ResolvedRequest, image: str, profile: Profile) -> list[Manifest]:
+def _environment(
+    meta: Manifest, resolved: ResolvedRequest, image: str, profile: Profile, settings: Settings
+) -> list[Manifest]:
     """Our own variables, but for those that the profile sets, then the profile's."""
     values = {
         environment.NAME: meta["name"],
@@ -238,6 +240,8 @@ def _environment(meta: Manifest, resolved: ResolvedRequest, image: str, profile:
     }
     if profile.speed != SpeedOptions():
         values[environment.SPEED] = profile.speed.model_dump_json(by_alias=True, exclude_defaults=True)
+    if settings.broker_url:
+        values[environment.BROKER_URL] = settings.broker_url
     if traceparent := legal_traceparent((meta.get("annotations") or {}).get(tracing.ANNOTATION)):
         values[environment.TRACEPARENT] = traceparent
     pod_name = {"name": environment.POD_NAME, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
@@ -248,8 +252,9 @@ def _environment(meta: Manifest, resolved: ResolvedRequest, image: str, profile:
 
 
 def _storage(settings: Settings) -> list[Manifest]:
+    """Return bucket and endpoint, and the keys where the API does not sign for the renderer."""
     sources: list[Manifest] = [{"configMapRef": {"name": settings.storage_config_map}}]
-    if settings.storage_secret:
+    if settings.storage_secret and not settings.broker_url:
         sources.append({"secretRef": {"name": settings.storage_secret}})
     return sources
 
@@ -265,11 +270,14 @@ def _resources(profile: Profile) -> Manifest:
     return resources
 
 
-def _volumes() -> list[Manifest]:
-    token = {"serviceAccountToken": {"path": "token", "expirationSeconds": TOKEN_SECONDS}}
+def _volumes(settings: Settings) -> list[Manifest]:
+    tokens = [{"serviceAccountToken": {"path": "token", "expirationSeconds": TOKEN_SECONDS}}]
+    if settings.broker_url:
+        shown = {"audience": broker.AUDIENCE, "path": broker.TOKEN_FILE, "expirationSeconds": broker.TOKEN_SECONDS}
+        tokens.append({"serviceAccountToken": shown})
     authority = {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}}
     return [
         {"name": "tmp", "emptyDir": {}},
         {"name": "shm", "emptyDir": {"medium": "Memory"}},
-        {"name": "token", "projected": {"sources": [token, authority]}},
+        {"name": "token", "projected": {"sources": [*tokens, authority]}},
     ]

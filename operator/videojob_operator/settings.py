@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, TypeAdapter, model_validator
 
@@ -73,6 +74,7 @@ class Settings:
         namespaces: whose VideoJobs are served; empty = the operator's own namespace.
         storage_config_map: gives the renderer its bucket and endpoint.
         storage_secret: gives the renderer its keys; None with workload identity.
+        broker_url: of the API, which signs renderers' requests to S3: they get no keys then; None = they do.
         health_port: of /healthz, /readyz and /metrics.
         lease: name of the Lease by which one of several operators is chosen; None = this is the only one.
         lease_seconds: after so long without a sign of life another operator takes over.
@@ -88,6 +90,7 @@ class Settings:
     renderer_service_account: str
     storage_config_map: str
     storage_secret: str | None
+    broker_url: str | None = None
     health_port: int = 8081
     lease: str | None = None
     lease_seconds: int = 15
@@ -110,6 +113,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         renderer_service_account=_required(env, RENDERER_SERVICE_ACCOUNT),
         storage_config_map=_required(env, STORAGE_CONFIGMAP),
         storage_secret=env.get(STORAGE_SECRET) or None,
+        broker_url=_url(env.get(environment.BROKER_URL, "")),
         health_port=_number(env, HEALTH_PORT, 8081, "a port number", range(65536)),
         lease=env.get(LEASE) or None,
         lease_seconds=_number(env, LEASE_SECONDS, 15, "seconds from 3 to 600", range(SHORTEST_LEASE_SECONDS, 601)),
@@ -151,6 +155,13 @@ def _networks(text: str) -> tuple[Network, ...]:
         return read_networks(text)
     except ValueError as error:
         raise ConfigurationError(f"the environment variable {WEBHOOK_ALLOWED_NETWORKS}: {error}") from error
+
+
+def _url(text: str) -> str | None:
+    parts = urlsplit(text)
+    if text and not (parts.scheme in {"http", "https"} and parts.hostname):
+        raise ConfigurationError(f"the environment variable {environment.BROKER_URL} must be a URL, not {text!r}")
+    return text or None
 
 
 def _yes_or_no(name: str, text: str) -> bool:

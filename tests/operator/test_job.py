@@ -1,6 +1,7 @@
 """The Job of a VideoJob, compared whole with golden files (written anew with UPDATE_GOLDEN=1)."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from tests.operator.worlds import SETTINGS, Manifest, assert_golden, built_job, job, video_job
@@ -64,6 +65,36 @@ def test_a_resource_that_a_profile_sets_to_null_is_left_out() -> None:
     manifest = build_job(PLAIN, resolved, profile, SETTINGS)
     (container,) = manifest["spec"]["template"]["spec"]["containers"]
     assert container["resources"]["limits"] == {"memory": "3Gi", "nvidia.com/gpu": "1"}
+
+
+def test_where_the_api_signs_the_pod_gets_a_token_for_it_and_no_keys_of_s3() -> None:
+    resolved = request_of(built_job(PLAIN))
+    assert resolved
+    url = "http://videojob-api.videojob"
+    plain = built_job(PLAIN)["spec"]["template"]["spec"]
+    pod = build_job(PLAIN, resolved, Profile(), replace(SETTINGS, broker_url=url))["spec"]["template"]["spec"]
+    (container,), (before,) = pod["containers"], plain["containers"]
+    assert container["envFrom"] == [{"configMapRef": {"name": "videojob-storage"}}]
+    assert [each for each in container["env"] if each not in before["env"]] == [
+        {"name": "VIDEOJOB_BROKER_URL", "value": url}
+    ]
+    (volume,) = [each for each in pod["volumes"] if each not in plain["volumes"]]
+    tokens = [each["serviceAccountToken"] for each in volume["projected"]["sources"] if "serviceAccountToken" in each]
+    assert tokens == [
+        {"path": "token", "expirationSeconds": 3600},
+        {"path": "broker-token", "audience": "videojob-api", "expirationSeconds": 600},
+    ]
+    assert container["volumeMounts"] == before["volumeMounts"]
+
+
+def test_a_profile_may_have_keys_of_its_own_instead() -> None:
+    resolved = request_of(built_job(PLAIN))
+    assert resolved
+    profile = Profile.model_validate({"env": [{"name": "VIDEOJOB_BROKER_URL", "value": ""}]})
+    pod = build_job(PLAIN, resolved, profile, replace(SETTINGS, broker_url="http://api"))["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    told = [each for each in container["env"] if each["name"] == "VIDEOJOB_BROKER_URL"]
+    assert told == [{"name": "VIDEOJOB_BROKER_URL", "value": ""}]
 
 
 def test_a_job_of_another_version_says_nothing() -> None:

@@ -58,6 +58,15 @@ def test_a_wrong_port_is_named(env: dict[str, str]) -> None:
         read_settings(env | {"VIDEOJOB_HEALTH_PORT": "http"})
 
 
+@pytest.mark.parametrize("url", ["videojob-api", "ftp://api", "http://", "//api"])
+def test_a_broker_is_a_url_or_there_is_none(env: dict[str, str], url: str) -> None:
+    assert read_settings(env).broker_url is None
+    assert read_settings(env | {"VIDEOJOB_BROKER_URL": ""}).broker_url is None
+    assert read_settings(env | {"VIDEOJOB_BROKER_URL": "http://api:8000"}).broker_url == "http://api:8000"
+    with pytest.raises(ConfigurationError, match="VIDEOJOB_BROKER_URL must be a URL, not"):
+        read_settings(env | {"VIDEOJOB_BROKER_URL": url})
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
