@@ -35,6 +35,7 @@ def local_values(storage: Storage, *, api_port: int, tiny_models: dict[str, Path
         default_model: what a request gets that names none.
     """
     nothing = None  # takes a default of the chart out
+    api_url = f"http://127.0.0.1:{api_port}"
     return {
         "defaultModel": default_model,
         "models": {tiny_name(family): tiny_model(family, folder) for family, folder in tiny_models.items()},
@@ -44,6 +45,7 @@ def local_values(storage: Storage, *, api_port: int, tiny_models: dict[str, Path
             "region": storage.region,
             "accessKeyId": storage.access_key_id,
             "secretAccessKey": storage.secret_access_key,
+            "brokerUrl": api_url,  # Services have no addresses on a process node
         },
         "profiles": {
             "default": {
@@ -74,7 +76,7 @@ def local_values(storage: Storage, *, api_port: int, tiny_models: dict[str, Path
             "drainSeconds": 0,
             "resources": {"requests": {"cpu": "50m"}},
         },
-        "tests": {"apiUrl": f"http://127.0.0.1:{api_port}"},  # Services have no addresses on a process node
+        "tests": {"apiUrl": api_url},
     }
 
 

@@ -55,7 +55,6 @@ def test_keys_are_mounted_from_their_secret(render: Render) -> None:
     assert mount["readOnly"]
     assert told["VIDEOJOB_NAMESPACE"] == "studio,research"
     assert told["VIDEOJOB_API_CORS_ORIGINS"] == "https://studio.example.com,https://labs.example.com:8443"
-    assert not [each for each in full.of_kind("ClusterRole") if "reviews" in each["metadata"]["name"]]
 
 
 def test_an_api_for_everyone_is_told_so(node_cache: Rendered, default: Rendered) -> None:
@@ -188,14 +187,15 @@ def ports(rules: list[Manifest]) -> set[object]:
 
 def test_each_part_calls_only_what_it_needs(monitoring: Rendered) -> None:
     assert policy(monitoring, "renderer")["ingress"] == []
-    assert ports(policy(monitoring, "renderer")["egress"]) == {53, 6443, 9000}
+    assert ports(policy(monitoring, "renderer")["egress"]) == {53, 6443, 8000, 9000}
     assert ports(policy(monitoring, "api")["egress"]) == {53, 6443, 9000}
     assert ports(policy(monitoring, "operator")["egress"]) == {53, 6443, 443}
 
 
 def test_renderers_reach_the_hub_and_s3_by_its_own_port(node_cache: Rendered) -> None:
     spec = node_cache.one("NetworkPolicy", "videojob-renderer", "team-b")["spec"]
-    assert ports(spec["egress"]) == {53, 443, 6443, 8333}
+    (port,) = node_cache.pod_spec("videojob-api")["containers"][0]["ports"]
+    assert ports(spec["egress"]) == {53, 443, 6443, 8333, port["containerPort"]}
 
 
 def test_an_endpoint_without_a_port_has_that_of_its_scheme(render: Render) -> None:
@@ -215,11 +215,27 @@ def test_the_network_policy_selects_the_pods_that_the_operator_makes(monitoring:
 
 def test_only_those_named_call_the_api_and_helm_test(monitoring: Rendered) -> None:
     (rule,) = policy(monitoring, "api")["ingress"]
-    (test, gate, prometheus) = rule["from"]
+    (test, renderers, gate, prometheus) = rule["from"]
+    assert renderers["podSelector"] == policy(monitoring, "renderer")["podSelector"]
+    (namespaces,) = renderers["namespaceSelector"]["matchExpressions"]
+    assert namespaces == {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["videojob"]}
     assert prometheus["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "monitoring"}
     assert gate["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "ingress-nginx"}
     labels = monitoring.one("Pod", "videojob-test")["metadata"]["labels"]
     assert test["podSelector"]["matchLabels"].items() <= labels.items()
+
+
+def test_a_renderer_reaches_the_api_that_signs_for_it(monitoring: Rendered, render: Render) -> None:
+    (rule,) = [each for each in policy(monitoring, "renderer")["egress"] if each["ports"][0]["port"] == 8000]
+    (target,) = rule["to"]
+    labels = monitoring.one("Deployment", "videojob-api")["spec"]["template"]["metadata"]["labels"]
+    assert target["podSelector"]["matchLabels"].items() <= labels.items()
+    assert target["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "videojob"}
+    values = f"--values={CI}/monitoring-values.yaml"
+    alone = render(values, storage__rendererAccess="secret")
+    assert 8000 not in ports(policy(alone, "renderer")["egress"])
+    (ingress,) = policy(alone, "api")["ingress"]
+    assert len(ingress["from"]) == 3
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ RIGHTS: dict[str, Rules] = {
         ("kueue.x-k8s.io", "workloads", "list"),
     },
     "videojob-api": {
-        ("videojob.dev", "videojobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")
+        *(("videojob.dev", "videojobs", verb) for verb in ("get", "list", "watch", "create", "patch", "delete")),
+        ("", "pods", "get"),
     },
     "videojob-renderer": {("videojob.dev", "videojobs/status", "patch")},
 }
@@ -50,7 +51,8 @@ def test_each_role_holds_exactly_these_rights(default: Rendered, name: str) -> N
 def test_there_are_no_other_roles_and_for_the_whole_cluster_only_that_to_ask_who_calls(
     default: Rendered, full: Rendered
 ) -> None:
-    for rendered, reviews in ((default, {"videojob-videojob-api-reviews"}), (full, set())):
+    reviews = {"videojob-videojob-api-reviews"}
+    for rendered in (default, full):
         assert {role["metadata"]["name"] for role in rendered.of_kind("Role")} == {*RIGHTS, LEASE_ROLE}
         assert {binding["metadata"]["name"] for binding in rendered.of_kind("ClusterRoleBinding")} == reviews
         for role in rendered.of_kind("ClusterRole"):
@@ -77,8 +79,21 @@ def test_the_common_roles_of_kubernetes_include_videojobs(default: Rendered, ren
     }
     left = render(crds__aggregateRoles="false").of_kind("ClusterRole")
     assert [role["metadata"]["name"] for role in left] == ["videojob-videojob-api-reviews"]
-    left = render(crds__enabled="false", api__auth__mode="none", api__auth__allowAnyone="true").of_kind("ClusterRole")
+    nobody = {"api__auth__mode": "none", "api__auth__allowAnyone": "true", "storage__rendererAccess": "secret"}
+    left = render(crds__enabled="false", **nobody).of_kind("ClusterRole")
     assert not left, "they go with the definition, once a cluster"
+
+
+def test_where_renderers_have_keys_the_api_reads_no_pods_and_reviews_only_callers(render: Render) -> None:
+    name, keys = "videojob-videojob-api-reviews", "storage.rendererAccess=secret"
+    reviews = {("authentication.k8s.io", "tokenreviews", "create")}
+    rights_of_callers = {("authorization.k8s.io", "subjectaccessreviews", "create")}
+    assert rights(render(f"--set={keys}").one("ClusterRole", name)) == reviews | rights_of_callers
+    by_keys = "--set=api.auth.mode=keys,api.auth.keysSecret=video-keys"
+    assert rights(render(by_keys).one("ClusterRole", name)) == reviews
+    without = render(by_keys, f"--set={keys}")
+    assert name not in {role["metadata"]["name"] for role in without.of_kind("ClusterRole")}
+    assert ("", "pods", "get") not in rights(without.one("Role", "videojob-api"))
 
 
 def test_nodes_are_read_and_pods_declared_failed_only_where_the_administrator_wants_it(render: Render) -> None:

@@ -85,6 +85,7 @@ def test_the_operator_is_told_its_namespaces_and_what_renderers_need(full: Rende
         "VIDEOJOB_RENDERER_SERVICE_ACCOUNT": "videojob-renderer",
         "VIDEOJOB_STORAGE_CONFIGMAP": "videojob-storage",
         "VIDEOJOB_STORAGE_SECRET": "s3-keys",
+        environment.BROKER_URL: "http://videojob-api.videojob.svc:8080",
         "VIDEOJOB_HEALTH_PORT": "8081",
         "VIDEOJOB_LEASE": "videojob-operator",
         "VIDEOJOB_LEASE_SECONDS": "15",
@@ -109,16 +110,17 @@ def test_the_operator_reads_all_that_the_chart_tells_it(
 
 
 def test_the_api_is_told_where_to_listen_and_which_namespace_it_serves(render: Render) -> None:
-    told = render(api__host="127.0.0.1", api__port="18000").environment("videojob-api")
+    told = render(api__host="::", api__port="18000").environment("videojob-api")
     assert told == {
         "VIDEOJOB_NAMESPACE": "videojob",
         environment.CATALOGUE: "/etc/videojob/catalogue.json",
-        "VIDEOJOB_API_HOST": "127.0.0.1",
+        "VIDEOJOB_API_HOST": "::",
         "VIDEOJOB_API_PORT": "18000",
         "VIDEOJOB_API_AUTH": "kubernetes",
         "VIDEOJOB_API_REQUESTS_PER_MINUTE": "600",
         "VIDEOJOB_API_DELIVERY": "stream",
         "VIDEOJOB_API_PRESIGNED_SECONDS": "900",
+        "VIDEOJOB_RENDERER_SERVICE_ACCOUNT": "videojob-renderer",
         "TMPDIR": "/tmp",
     }
 
@@ -130,6 +132,7 @@ def test_the_api_reads_all_that_the_chart_tells_it(full: Rendered, tmp_path: Pat
     assert (settings.namespace, settings.host, settings.port) == ("studio", "0.0.0.0", 8000)
     assert (settings.bucket, settings.prefix, settings.s3_endpoint) == ("videos", "prod/eu", "https://s3.example.com")
     assert settings.catalogue.default_model == "house-style"
+    assert settings.renderer_service_account == "videojob-renderer"
 
 
 def test_storage_settings_are_in_each_served_namespace_and_where_the_api_runs(full: Rendered) -> None:
@@ -182,6 +185,41 @@ def test_the_operator_holds_no_s3_settings(render: Render) -> None:
         "containers"
     ][0]
     assert "envFrom" not in container
+
+
+@pytest.mark.parametrize(
+    ("values", "url"),
+    [
+        ({}, "http://videojob-api.videojob.svc:80"),
+        ({"api__service__port": "8080"}, "http://videojob-api.videojob.svc:8080"),
+        ({"storage__brokerUrl": "https://video.example.com"}, "https://video.example.com"),
+        ({"api__replicas": "0"}, None),
+        ({"api__replicas": "0", "api__autoscaling__enabled": "true"}, "http://videojob-api.videojob.svc:80"),
+        ({"api__replicas": "0", "storage__rendererAccess": "broker"}, "http://videojob-api.videojob.svc:80"),
+        ({"storage__rendererAccess": "secret"}, None),
+        ({"models__CogVideoX-2b__source": "s3://models/2b"}, None),
+        ({"models__CogVideoX-2b__adapters__style__source": "s3://models/style"}, None),
+        (
+            {
+                "models__CogVideoX-2b__source": "s3://models/2b",
+                "weights__claim__existing": "weights",
+                "weights__fetch__enabled": "true",
+            },
+            "http://videojob-api.videojob.svc:80",
+        ),
+        ({"api__host": "127.0.0.1"}, None),
+        ({"api__host": "127.0.0.1", "storage__brokerUrl": "http://127.0.0.1:8000"}, "http://127.0.0.1:8000"),
+    ],
+)
+def test_renderers_hold_no_keys_where_an_api_can_sign_for_them(
+    render: Render, values: dict[str, str], url: str | None, tmp_path: Path
+) -> None:
+    rendered = render(**values)
+    write_configuration(rendered, tmp_path)
+    settings = operator_settings.read_settings(in_folder(rendered.environment("videojob-operator"), tmp_path))
+    assert settings.broker_url == url
+    account = rendered.environment("videojob-api").get("VIDEOJOB_RENDERER_SERVICE_ACCOUNT")
+    assert account == (settings.renderer_service_account if url else None)
 
 
 def test_renderers_may_pull_from_the_private_registry_in_each_namespace(full: Rendered) -> None:

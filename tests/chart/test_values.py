@@ -32,6 +32,8 @@ REFUSED = {
     "a profile name no VideoJob may use": ("profiles.Big.gpus=1", "Big"),
     "no bucket": ("storage.bucket=", "/storage/bucket"),
     "a prefix with a slash before it": ("storage.prefix=/videos", "/storage/prefix"),
+    "a third way to the bucket": ("storage.rendererAccess=keys", "/storage/rendererAccess"),
+    "a broker that has no URL": ("storage.brokerUrl=videojob-api", "/storage/brokerUrl"),
     "half a pair of keys": ("storage.accessKeyId=AKIA", "/storage/secretAccessKey"),
     "the other half": ("storage.secretAccessKey=key", "/storage/accessKeyId"),
     "keys given twice": (

@@ -5,6 +5,7 @@ tests/data/chart holds the chart of the version before, as `helm package` wrote 
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from cluster import ROOT, Cluster, wait_for
@@ -29,7 +30,7 @@ def previous(cluster: Cluster) -> Iterator[Cluster]:
         default_model=chart.tiny_name("2b"),
     )
     del values["tests"], values["operator"]["readNodes"]  # the previous chart does not know these
-    del values["api"]["auth"], values["api"]["requestsPerMinute"]
+    del values["api"]["auth"], values["api"]["requestsPerMinute"], values["storage"]["brokerUrl"]
     where = [f"--namespace={cluster.namespace}", "--set=crds.enabled=false", "--wait", "--timeout=120s"]
     command = ["install", chart.RELEASE, str(PREVIOUS), "--values=-", *where]
     chart.run_helm(cluster.stack.binaries, cluster.stack.kubeconfig, command, json.dumps(values))
@@ -38,7 +39,10 @@ def previous(cluster: Cluster) -> Iterator[Cluster]:
 
 
 def test_an_upgrade_loses_no_videojob_that_runs_or_waits(previous: Cluster) -> None:
-    """One renders and one waits for its GPU while operator, rights and policies are replaced under them."""
+    """One renders and one waits for its GPU while operator, rights and policies are replaced under them.
+
+    Their Jobs hold the keys of S3; one that is made afterwards has its requests signed.
+    """
     previous.create("running", steps=12)
     previous.wait_for_phase("running", "Starting", "Running", seconds=480)
     previous.create("suspended", spec={"suspend": True})
@@ -47,10 +51,20 @@ def test_an_upgrade_loses_no_videojob_that_runs_or_waits(previous: Cluster) -> N
     previous.install()
     assert [each["metadata"]["uid"] for each in previous.pods("running")] == [pod["metadata"]["uid"]]
     previous.patch("suspended", {"spec": {"suspend": False}})
-    for name in ("running", "suspended"):
+    previous.create("new")
+    for name in ("running", "suspended", "new"):
         status = previous.wait_for_phase(name, "Succeeded", seconds=480)["status"]
         assert status["attempts"] == 1
         assert status["artifacts"]["video"]["sha256"]
+    keys = {"secretRef": {"name": "videojob-storage"}}
+    assert [keys in env_from(previous, name) for name in ("running", "suspended", "new")] == [True, True, False]
+
+
+def env_from(cluster: Cluster, name: str) -> list[dict[str, Any]]:
+    """Return where the container of a Job has its variables from."""
+    (container,) = (cluster.job(name) or {})["spec"]["template"]["spec"]["containers"]
+    sources: list[dict[str, Any]] = container["envFrom"]
+    return sources
 
 
 def test_helm_test_passes_on_an_installation_that_works(cluster: Cluster) -> None:

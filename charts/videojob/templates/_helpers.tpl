@@ -60,6 +60,32 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end -}}
 {{- end -}}
 
+{{/* How renderers reach the bucket: broker or secret. An API that nobody can reach signs nothing, and none signs for weights. */}}
+{{- define "videojob.rendererAccess" -}}
+{{- $api := .Values.api -}}
+{{- $weights := false -}}
+{{- range .Values.models }}
+{{- $adapters := values (.adapters | default dict) -}}
+{{- range append $adapters . }}
+{{- if hasPrefix "s3://" (.source | default "") }}{{ $weights = true }}{{ end -}}
+{{- end }}
+{{- end -}}
+{{- $staged := or (not $weights) .Values.weights.fetch.enabled -}}
+{{- $reached := or .Values.storage.brokerUrl (not (has $api.host (list "127.0.0.1" "::1" "localhost"))) -}}
+{{- if .Values.storage.rendererAccess -}}
+{{ .Values.storage.rendererAccess }}
+{{- else if and $reached $staged (or $api.autoscaling.enabled (gt (int $api.replicas) 0)) -}}
+broker
+{{- else -}}
+secret
+{{- end -}}
+{{- end -}}
+
+{{/* URL under which renderers ask the API to sign for them. */}}
+{{- define "videojob.brokerUrl" -}}
+{{ .Values.storage.brokerUrl | default (printf "http://%s-api.%s.svc:%d" (include "videojob.fullname" .) .Release.Namespace (int .Values.api.service.port)) }}
+{{- end -}}
+
 {{/* Labels and annotations of a pod. The checksum starts new pods when the configuration changes. Takes (list $ "part" .Values.PART). */}}
 {{- define "videojob.podMetadata" -}}
 {{- $root := index . 0 -}}

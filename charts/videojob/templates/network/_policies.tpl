@@ -50,3 +50,9 @@ spec:
       {{- .selector | nindent 6 }}
   policyTypes: [Ingress, Egress]
 {{- end -}}
+
+{{/* Labels that select the pods of VideoJobs, which the operator makes. */}}
+{{- define "videojob.rendererSelector" -}}
+app.kubernetes.io/name: videojob-renderer
+app.kubernetes.io/managed-by: videojob-operator
+{{- end -}}
