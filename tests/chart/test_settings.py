@@ -198,7 +198,6 @@ def test_the_operator_holds_no_s3_settings(render: Render) -> None:
         ({"api__replicas": "0", "storage__rendererAccess": "broker"}, "http://videojob-api.videojob.svc:80"),
         ({"storage__rendererAccess": "secret"}, None),
         ({"models__CogVideoX-2b__source": "s3://models/2b"}, None),
-        ({"models__CogVideoX-2b__adapters__style__source": "s3://models/style"}, None),
         (
             {
                 "models__CogVideoX-2b__source": "s3://models/2b",

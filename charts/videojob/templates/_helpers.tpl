@@ -65,10 +65,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- $api := .Values.api -}}
 {{- $weights := false -}}
 {{- range .Values.models }}
-{{- $adapters := values (.adapters | default dict) -}}
-{{- range append $adapters . }}
-{{- if hasPrefix "s3://" (.source | default "") }}{{ $weights = true }}{{ end -}}
-{{- end }}
+{{- if hasPrefix "s3://" .source }}{{ $weights = true }}{{ end -}}
 {{- end -}}
 {{- $staged := or (not $weights) .Values.weights.fetch.enabled -}}
 {{- $reached := or .Values.storage.brokerUrl (not (has $api.host (list "127.0.0.1" "::1" "localhost"))) -}}
