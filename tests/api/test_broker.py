@@ -69,7 +69,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
-def rendering(cluster: Cluster, name: str, image: str = "test/sleep:1", **request: Any) -> Manifest:
+def rendering(cluster: Cluster, name: str, program: str = "test/sleep:1", **request: Any) -> Manifest:
     """Make a VideoJob and its Job as the operator would, and return the pod that the Job controller makes."""
     uid = cluster.create(name, **request)["metadata"]["uid"]
     labels = {
@@ -77,7 +77,7 @@ def rendering(cluster: Cluster, name: str, image: str = "test/sleep:1", **reques
         "videojob.dev/name": name,
         "videojob.dev/uid": uid,
     }
-    container = {"name": "renderer", "image": image}
+    container = {"name": "renderer", "image": program}
     spec = {"restartPolicy": "Never", "serviceAccountName": ACCOUNT, "containers": [container]}
     template = {"metadata": {"labels": labels}, "spec": spec | {"terminationGracePeriodSeconds": 0}}
     job = {"metadata": {"name": name, "labels": labels}, "spec": {"backoffLimit": 0, "template": template}}
@@ -267,7 +267,7 @@ async def test_only_the_token_of_a_pod_that_renders_opens_anything(client: httpx
 async def test_a_pod_that_has_ended_or_whose_videojob_is_gone_gets_nothing_more(
     client: httpx.AsyncClient, cluster: Cluster
 ) -> None:
-    ended = rendering(cluster, "ended", image="test/exit-0:1")
+    ended = rendering(cluster, "ended", program="test/exit-0:1")
     name = ended["metadata"]["name"]
     wait_for(lambda: cluster.pods("ended")[0]["status"]["phase"] == "Succeeded", "the end of a pod", seconds=240)
     wish = get(keys_of(cluster, ended)["video"])

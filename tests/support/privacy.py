@@ -6,6 +6,7 @@ each test of the suite is a test of this as well.
 
 import contextlib
 import threading
+from glob import glob
 from pathlib import Path
 from typing import Self
 
@@ -53,10 +54,15 @@ class LogKeeper:
             self._keep()
 
     def _keep(self) -> None:
-        for log in [*self._state.glob("logs/*.log"), *self._state.glob("*/pods/*/logs/*/*.log")]:
+        for log in self._logs():
             with contextlib.suppress(FileNotFoundError):  # its pod was deleted meanwhile
                 known = (log, log.stat().st_ino)
                 if known not in self._known:
                     name = "-".join(log.relative_to(self._state).parts[:-1])
                     (self._kept / f"{name}-{len(self._known)}-{log.name}").hardlink_to(log)
                     self._known.add(known)
+
+    def _logs(self) -> list[Path]:
+        # Not Path.glob, which fails when a folder goes while it looks, as that of a deleted pod does.
+        patterns = "logs/*.log", "*/pods/*/logs/*/*.log"
+        return [Path(found) for pattern in patterns for found in glob(f"{self._state}/{pattern}")]  # noqa: PTH207
