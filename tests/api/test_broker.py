@@ -249,8 +249,11 @@ async def test_only_the_token_of_a_pod_that_renders_opens_anything(client: httpx
         status, message = said(await ask(client, wrong, wish))
         assert (status, "audience videojob-api" in message) == (401, True)
     assert said(await ask(client, token(cluster, None), wish)) == (403, "the token is bound to no pod")
+    # Without the Job's own labels: the Job controller would adopt it.
+    labels = ("app.kubernetes.io/managed-by", "videojob.dev/name", "videojob.dev/uid")
+    own = {label: pod["metadata"]["labels"][label] for label in labels}
     stray = {
-        "metadata": {"name": "squirrel-stray", "labels": pod["metadata"]["labels"]},
+        "metadata": {"name": "squirrel-stray", "labels": own},
         "spec": {"serviceAccountName": ACCOUNT, "containers": [{"name": "main", "image": "test/sleep:1"}]},
     }
     made = cluster.http.post(cluster.url(plural="pods", group="api/v1"), json=stray)
