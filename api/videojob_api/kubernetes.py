@@ -228,7 +228,7 @@ class Pods:
     """Pods of any namespace in which the service may read them."""
 
     def __init__(self, api: client.ApiClient) -> None:
-        self._api = api
+        self._plain: Any = api.sanitize_for_serialization
         self._core = client.CoreV1Api(api)
 
     async def get(self, namespace: str, name: str) -> Manifest | None:
@@ -240,7 +240,7 @@ class Pods:
                 if error.status == 404:
                     return None
                 raise
-        plain: Manifest = self._api.sanitize_for_serialization(pod)
+        plain: Manifest = self._plain(pod)
         return plain
 
 
