@@ -118,8 +118,11 @@ def _guard(settings: Settings, cluster: ApiServer) -> Guard:
             return OpenHouse(settings.requests_per_minute)
 
 
-def _of_request(request: Request) -> Services:
-    """Return the services for the namespace that the gate decided on."""
+async def _of_request(request: Request) -> Services:
+    """Return the services for the namespace that the gate decided on.
+
+    Asynchronous, as all dependencies are here: for any other FastAPI wakes a thread, which costs more than the answer.
+    """
     served: Served = request.app.state.served
     namespace = request.scope.get(gate.NAMESPACE)
     return served.namespaces[namespace] if namespace else served.default

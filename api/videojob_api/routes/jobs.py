@@ -4,8 +4,8 @@ import logging
 import re
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Query, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from videojob.names import MAX_NAME_LENGTH, NAME_PATTERN
 from videojob.phases import Phase
@@ -62,7 +62,7 @@ def legal_id(job_id: str) -> str:
     return job_id
 
 
-JobId = Annotated[str, Depends(legal_id)]
+JobId = Annotated[str, AfterValidator(legal_id)]
 """A route's parameter of this type is the id in its path."""
 
 

@@ -3,7 +3,7 @@
 import logging
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from sse_starlette import EventSourceResponse
 
@@ -15,7 +15,7 @@ from videojob_api.openai.requests import VideoQuery
 from videojob_api.openai.views import POLL_AFTER_MS, video_of
 from videojob_api.records import remember
 from videojob_api.routes.events import EVENTS, LastEventId, stream
-from videojob_api.routes.jobs import legal_id
+from videojob_api.routes.jobs import JobId, legal_id
 from videojob_api.services import Services, ServicesOf
 from videojob_api.views import Manifest
 
@@ -40,23 +40,11 @@ _EVENTS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def legal_video_id(video_id: str) -> str:
-    """Return an id that a VideoJob can have; any other can stand for no video.
-
-    Raises:
-        UnknownJob: no video is called like this.
-    """
-    return legal_id(video_id)
-
-
-VideoId = Annotated[str, Depends(legal_video_id)]
-"""A route's parameter of this type is the id in its path."""
-
 VariantOf = Annotated[Variant, Query(description="The MP4, its middle frame, or many small frames in one image.")]
 
 
 @router.get("/videos/{video_id}", responses=can_fail_in_protocol_with(404, 503))
-async def retrieve(video_id: VideoId, response: Response, services: ServicesOf) -> Video:
+async def retrieve(video_id: JobId, response: Response, services: ServicesOf) -> Video:
     """Tell where a video stands. A failed one is no error of this call: `status` says so, `error` says why."""
     response.headers[POLL_HEADER] = str(POLL_AFTER_MS)
     return video_of(await services.jobs.get(video_id), services.settings.catalogue)
@@ -77,7 +65,7 @@ async def list_videos(query: Annotated[VideoQuery, Query()], services: ServicesO
 
 
 @router.delete("/videos/{video_id}", responses=can_fail_in_protocol_with(404, 503))
-async def delete(video_id: VideoId, services: ServicesOf) -> VideoDeleted:
+async def delete(video_id: JobId, services: ServicesOf) -> VideoDeleted:
     """Delete a video, and end its rendering if it is under way."""
     await services.jobs.delete(video_id)
     log.info("job deleted", extra={"job_id": video_id})
@@ -86,7 +74,7 @@ async def delete(video_id: VideoId, services: ServicesOf) -> VideoDeleted:
 
 @router.get("/videos/{video_id}/content", response_class=StreamingResponse, responses=_CONTENT)
 async def content(
-    video_id: VideoId, request: Request, services: ServicesOf, variant: VariantOf = Variant.VIDEO
+    video_id: JobId, request: Request, services: ServicesOf, variant: VariantOf = Variant.VIDEO
 ) -> Response:
     """Download a file of a completed video. Answers Range, If-Range and If-None-Match."""
     return await deliver(request, services, video_id, variant)
@@ -94,14 +82,14 @@ async def content(
 
 @router.head("/videos/{video_id}/content", include_in_schema=False)
 async def describe_content(
-    video_id: VideoId, request: Request, services: ServicesOf, variant: VariantOf = Variant.VIDEO
+    video_id: JobId, request: Request, services: ServicesOf, variant: VariantOf = Variant.VIDEO
 ) -> Response:
     """Tell size and version of a file."""
     return await deliver(request, services, video_id, variant)
 
 
 @router.get("/videos/{video_id}/events", response_class=EventSourceResponse, responses=_EVENTS)
-async def follow(video_id: VideoId, services: ServicesOf, last_event_id: LastEventId = None) -> Response:
+async def follow(video_id: JobId, services: ServicesOf, last_event_id: LastEventId = None) -> Response:
     """Tell every change of a video as it happens, in the words of `GET /status/{job_id}`. Beyond the protocol."""
     return await stream(services.feed, video_id, last_event_id)
 

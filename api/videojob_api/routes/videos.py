@@ -12,7 +12,8 @@ from videojob_api.openai.inputs import store_image, take_image
 from videojob_api.openai.requests import order_in_protocol, remix
 from videojob_api.openai.views import POLL_AFTER_MS, video_of
 from videojob_api.routes.generate import IdempotencyKey
-from videojob_api.routes.stored_videos import POLL_HEADER, VideoId
+from videojob_api.routes.jobs import JobId
+from videojob_api.routes.stored_videos import POLL_HEADER
 from videojob_api.services import Services, ServicesOf
 from videojob_api.views import job_id_of
 
@@ -47,7 +48,7 @@ async def create(
     openapi_extra={"requestBody": REMIX_BODY},
 )
 async def create_remix(
-    video_id: VideoId,
+    video_id: JobId,
     request: Request,
     response: Response,
     services: ServicesOf,
