@@ -176,9 +176,7 @@ async def until_seen(jobs: JobStore, cluster: Cluster) -> None:
 
     def lags() -> bool:
         known = {name: record.version for name in listed if (record := jobs.cache.get(name))}
-        if not jobs.synced or len(jobs.cache) != len(listed):
-            return True
-        return any(known.get(name, 0) < version for name, version in listed.items())
+        return len(jobs.cache) != len(listed) or any(known.get(name, 0) < version for name, version in listed.items())
 
     async with asyncio.timeout(240):
         while lags():  # noqa: ASYNC110 - the cache has no event for this

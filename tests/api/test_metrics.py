@@ -43,6 +43,7 @@ async def test_jobs_are_counted_by_phase(api: httpx.AsyncClient, cluster: Cluste
     for number in range(3):
         cluster.create(f"job-{number}")
     cluster.patch("job-0", {"status": {"phase": "Running"}}, "/status")
+    assert (await api.get("/jobs")).status_code == 200  # answered once all are known
     samples = await measured(api)
     assert samples["videojob_api_jobs", "Pending"] == 2
     assert samples["videojob_api_jobs", "Running"] == 1
