@@ -51,8 +51,8 @@ test: setup ## Run all tests (TESTS=path to run some)
 .PHONY: bench-api
 bench-api: setup ## Measure the REST API beside its peers and write bench/results/api*.json (about 10 minutes)
 	@$(PYTHON_BIN) -m videojob_local build
-	@$(PYTHON_BIN) bench/api/rates.py
-	@$(PYTHON_BIN) bench/api/live.py
+	@$(PYTHON_BIN) -m bench.api.rates
+	@$(PYTHON_BIN) -m bench.api.live
 	@$(PYTHON_BIN) -m bench.api.downloads
 
 .PHONY: bench-operator

@@ -8,7 +8,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import ssl
 import statistics
 import subprocess
@@ -18,19 +17,18 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+from bench.machine import CLUSTER, ROOT, machine
 
 from videojob import crd
 from videojob_local.binaries import ensure_binaries
 from videojob_local.ports import free_port
 from videojob_local.stack import Stack
 
-ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "bench/results/api-live.json"
 JOBS = "/apis/videojob.dev/v1alpha1/namespaces/default/videojobs"
 MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
@@ -245,8 +243,9 @@ def main() -> None:
     most = max(results["known_jobs"]["rss_after_lists_mb"], results["events"]["rss_mb"])
     report = {
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"cpus": os.cpu_count(), "load_average_before": round(before, 1), "system": platform.platform()},
-        "versions": {name: version(name) for name in ("fastapi", "uvicorn", "sse-starlette", "kubernetes")},
+        "machine": machine(
+            "fastapi", "uvicorn", "sse-starlette", "kubernetes", **CLUSTER, load_average_before=round(before, 1)
+        ),
         **results,
         "targets": [{"what": "most resident MB", "measured": most, "target": TARGET_MB, "met": most <= TARGET_MB}],
     }

@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -17,19 +16,18 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from bench.api.live import JOBS, administrator, running_api, running_stack, wait_until_ready
+from bench.machine import CLUSTER, ROOT, machine
 from kubernetes.aio import client, config
-from live import JOBS, administrator, running_api, running_stack, wait_until_ready
 
 from videojob import crd
 from videojob_local.ports import free_port
 from videojob_local.stack import Stack
 
-ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "bench/results/api.json"
 PROMPT = "A squirrel riding a skateboard in Times Square"
 CONNECTIONS = 16
@@ -169,8 +167,9 @@ def main() -> None:
     create, status = results["create"], results["status"]
     report = {
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"cpus": os.cpu_count(), "load_average_before": round(before, 1), "system": platform.platform()},
-        "versions": {name: version(name) for name in ("fastapi", "uvicorn", "kubernetes", "aiohttp")},
+        "machine": machine(
+            "fastapi", "uvicorn", "kubernetes", "aiohttp", **CLUSTER, load_average_before=round(before, 1)
+        ),
         "connections": CONNECTIONS,
         **results,
         "targets": [
