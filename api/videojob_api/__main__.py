@@ -22,7 +22,6 @@ from videojob_api.settings import HOST, PORT, Settings, read_settings
 GRACE_SECONDS = 20
 """Downloads that run may end within this time; a pod has 30 seconds by default."""
 
-
 KEEP_ALIVE_SECONDS = 75
 """An idle connection stays open this long: longer than clients poll, and than the 60 s of usual proxies. With uvicorn's
 own 5 s, a client that polled every 5 s at times sent its request into a connection that was just being closed."""

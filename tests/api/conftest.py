@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+import yaml
 from cluster import Cluster, wait_for
 from starlette.types import ASGIApp
 from types_boto3_s3 import S3Client
@@ -281,6 +282,14 @@ def grant(cluster: Cluster, namespace: str | None = None) -> None:
         if namespace is None or plural != "serviceaccounts":
             url = f"/{group}/namespaces/{namespace or cluster.namespace}/{plural}"
             cluster.http.post(url, json=manifest).raise_for_status()
+
+
+def by_way_of(port: int, settings: Settings, folder: Path) -> str:
+    """Write a kubeconfig that leads to the API server by way of a port; return its path."""
+    content: dict[str, Any] = yaml.safe_load(Path(settings.kubeconfig or "").read_text())
+    content["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
+    (folder / "relayed.yaml").write_text(yaml.safe_dump(content))
+    return str(folder / "relayed.yaml")
 
 
 def write_kubeconfig(path: Path, server: str) -> Path:

@@ -12,10 +12,9 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-import yaml
 from cluster import Cluster, Manifest, wait_for
 from tcp_relay import TcpRelay
-from tests.api.conftest import OpenClient
+from tests.api.conftest import OpenClient, by_way_of
 from types_boto3_s3 import S3Client
 
 from videojob.broker import AUDIENCE, PATH
@@ -287,14 +286,6 @@ async def test_a_pod_that_has_ended_or_whose_videojob_is_gone_gets_nothing_more(
     cluster.delete("doomed", "jobs", "apis/batch/v1")
     wait_for(lambda: not cluster.pods("doomed"), "the pod to be gone", seconds=240)
     assert (await ask(client, shown, get(keys_of(cluster, doomed)["video"]))).status_code == 401
-
-
-def by_way_of(port: int, settings: Settings, folder: Path) -> str:
-    """Write a kubeconfig that leads to the API server by way of a port; return its path."""
-    content: dict[str, Any] = yaml.safe_load(Path(settings.kubeconfig or "").read_text())
-    content["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
-    (folder / "relayed.yaml").write_text(yaml.safe_dump(content))
-    return str(folder / "relayed.yaml")
 
 
 async def test_while_the_api_server_is_away_those_known_are_served_and_others_told_to_wait(

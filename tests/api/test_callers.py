@@ -13,10 +13,9 @@ from urllib.parse import urlsplit
 import httpx
 import openai
 import pytest
-import yaml
 from cluster import Cluster
 from tcp_relay import TcpRelay
-from tests.api.conftest import OpenClient, grant, serving
+from tests.api.conftest import OpenClient, by_way_of, grant, serving
 
 from videojob_api.access.keys import new_key
 from videojob_api.app import create_app
@@ -257,20 +256,12 @@ async def test_without_the_right_to_ask_the_service_says_what_it_lacks(
         assert "administrator must grant the right" in answer.json()["error"]["message"]
 
 
-def relayed(settings: Settings, port: int, folder: Path) -> str:
-    """Write a kubeconfig that leads to the API server by way of a port; return its path."""
-    content: dict[str, Any] = yaml.safe_load(Path(settings.kubeconfig or "").read_text())
-    content["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
-    (folder / "relayed.yaml").write_text(yaml.safe_dump(content))
-    return str(folder / "relayed.yaml")
-
-
 async def test_while_the_api_server_is_away_those_known_read_and_strangers_are_told_to_wait(
     delegated: Settings, cluster: Cluster, token_of: Callable[..., str], open_client: OpenClient, tmp_path: Path
 ) -> None:
     server = urlsplit(cluster.stack.control_plane.server)
     async with TcpRelay(server.port or 0) as relay:
-        kubeconfig = relayed(delegated, relay.port, tmp_path)
+        kubeconfig = by_way_of(relay.port, delegated, tmp_path)
         known, stranger = token_of("known", ["list"]), token_of("stranger", ["list"])
         async with cluster_users(replace(delegated, kubeconfig=kubeconfig), open_client) as client:
             assert (await client.get("/jobs", headers=bearer(known))).status_code == 200

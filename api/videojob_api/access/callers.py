@@ -1,7 +1,11 @@
 """Who calls, and what stands between a call and the jobs."""
 
+import hashlib
+import re
 from dataclasses import dataclass
 from typing import Protocol
+
+_TOKEN = re.compile(r"[!-~]{1,8192}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,11 @@ class Caller:
     requests_per_minute: int
     namespace: str | None = None
     account: Account | None = None
+
+
+def digest_of(token: str) -> bytes | None:
+    """Return what is remembered of a token of the cluster; None of what can be none."""
+    return hashlib.sha256(token.encode()).digest() if _TOKEN.fullmatch(token) else None
 
 
 class Guard(Protocol):

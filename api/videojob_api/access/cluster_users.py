@@ -5,15 +5,10 @@ The API server is asked who has the token (TokenReview) and whether that user ma
 token only the hash is kept. While the API server is away, those are let in whose answers still hold.
 """
 
-import hashlib
-import re
-
-from videojob_api.access.callers import Account, Caller
+from videojob_api.access.callers import Account, Caller, digest_of
 from videojob_api.access.decisions import Decisions
 from videojob_api.errors import Forbidden, Unauthenticated
 from videojob_api.kubernetes import Reviews
-
-_TOKEN = re.compile(r"[!-~]{1,8192}", re.ASCII)
 
 
 class ClusterUsers:
@@ -30,8 +25,7 @@ class ClusterUsers:
         if token is None:
             raise Unauthenticated("this service wants a token of the cluster: Authorization: Bearer TOKEN")
         account = None
-        if _TOKEN.fullmatch(token):
-            digest = hashlib.sha256(token.encode()).digest()
+        if digest := digest_of(token):
             account = await self._accounts.get(digest, lambda: self._reviews.who(token))
         if account is None:
             raise Unauthenticated("the cluster does not know this token, or it has ended")

@@ -4,19 +4,16 @@ The token is reviewed, the pod and its VideoJob are read; what comes out holds f
 deleted gets no more URLs after that time. A refusal is remembered by nobody.
 """
 
-import hashlib
-import re
 from collections.abc import Mapping
 
 from videojob.broker import AUDIENCE
+from videojob_api.access.callers import digest_of
 from videojob_api.access.decisions import Decisions
 from videojob_api.broker.identity import BoundPod, attempt_of, pod_of, video_job_of
 from videojob_api.broker.rule import Attempt
 from videojob_api.errors import Forbidden, Unauthenticated, UnknownJob
 from videojob_api.kubernetes import Manifest, Pods, Reviews
 from videojob_api.store import JobStore
-
-_TOKEN = re.compile(r"[!-~]{1,8192}", re.ASCII)
 
 
 class Renderers:
@@ -57,9 +54,8 @@ class Renderers:
             Forbidden: somebody else, or a pod that is gone.
             ClusterUnavailable: the cluster would know, and does not answer.
         """
-        if token is None or not _TOKEN.fullmatch(token):
+        if token is None or (digest := digest_of(token)) is None:
             raise Unauthenticated(f"this route wants a pod's token for the audience {AUDIENCE}")
-        digest = hashlib.sha256(token.encode()).digest()
         return await self._known.get(digest, lambda: self._ask(token))
 
     async def _ask(self, token: str) -> Attempt:
