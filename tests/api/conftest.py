@@ -9,8 +9,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ from types_boto3_s3 import S3Client
 
 from videojob.catalogue import Catalogue
 from videojob.names import artifact_key
+from videojob_api.access.keys import new_key
 from videojob_api.app import create_app
-from videojob_api.settings import Settings
+from videojob_api.settings import Authentication, Settings
 from videojob_api.store import JobStore
 from videojob_local.ports import free_port
 from videojob_local.stack import Stack
@@ -282,6 +283,36 @@ def grant(cluster: Cluster, namespace: str | None = None) -> None:
         if namespace is None or plural != "serviceaccounts":
             url = f"/{group}/namespaces/{namespace or cluster.namespace}/{plural}"
             cluster.http.post(url, json=manifest).raise_for_status()
+
+
+@contextmanager
+def ending_jobs(cluster: Cluster, end: Callable[[str], object], *, but: str = "") -> Iterator[None]:
+    """Let `end` bring each job to its end soon after it is made, all but one, for the time of this context."""
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.wait(0.1):
+            for job in cluster.all():
+                name = job["metadata"]["name"]
+                if name != but and "phase" not in (job.get("status") or {}):
+                    with suppress(AssertionError):  # some are deleted meanwhile
+                        end(name)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def keyed(settings: Settings, folder: Path, name: str, requests_per_minute: int | None = None) -> tuple[Settings, str]:
+    """Return settings that let one key in, and the key."""
+    key, entry = new_key(name, settings.namespace, requests_per_minute)
+    file = folder / "keys.json"
+    file.write_text(f'{{"keys": [{entry}]}}')
+    return replace(settings, authentication=Authentication.KEYS, keys_file=file), key
 
 
 def by_way_of(port: int, settings: Settings, folder: Path) -> str:

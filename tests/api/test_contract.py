@@ -3,22 +3,19 @@
 The cases are the same in every run. For others: SCHEMATHESIS_SEED=7 make test TESTS=tests/api/test_contract.py
 """
 
-import contextlib
 import itertools
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cluster import MERGE_PATCH, Cluster
+from cluster import Cluster
+from tests.api.conftest import ending_jobs, keyed
 
-from videojob_api.access.keys import new_key
-from videojob_api.settings import Authentication, Settings
+from videojob_api.settings import Settings
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
@@ -32,38 +29,25 @@ EXAMPLES = 80
 @pytest.fixture(name="settings")
 def with_keys(settings: Settings, tmp_path: Path) -> Settings:
     """Settings that ask for a key, so that it is tried without one as well."""
-    key, entry = new_key("tester", settings.namespace, 0)
-    (tmp_path / "keys.json").write_text(f'{{"keys": [{entry}]}}')
+    with_key, key = keyed(settings, tmp_path, "tester", requests_per_minute=0)
     (tmp_path / "key").write_text(key)
-    return replace(settings, authentication=Authentication.KEYS, keys_file=tmp_path / "keys.json")
+    return with_key
 
 
 @pytest.fixture
 def ended_at_once(cluster: Cluster, finish: Callable[..., str]) -> Iterator[None]:
     """Every job ends soon after it is made, one with a video and the next without: else its events never would."""
-    stop = threading.Event()
+    turns = itertools.count()
 
-    def end_all() -> None:
-        turns = itertools.count()
-        while not stop.wait(0.1):
-            for job in cluster.all():
-                name = job["metadata"]["name"]
-                if "phase" in job.get("status", {}):
-                    continue
-                if next(turns) % 2:
-                    with contextlib.suppress(AssertionError):  # deleted meanwhile
-                        finish(name, b"\0" * 1000)
-                else:
-                    status = {"phase": "Failed", "reason": "OutOfMemory", "message": "the GPU has no memory left"}
-                    cluster.http.patch(cluster.url(name) + "/status", json={"status": status}, headers=MERGE_PATCH)
+    def end(name: str) -> None:
+        if next(turns) % 2:
+            finish(name, b"\0" * 1000)
+        else:
+            status = {"phase": "Failed", "reason": "OutOfMemory", "message": "the GPU has no memory left"}
+            cluster.patch(name, {"status": status}, "/status")
 
-    thread = threading.Thread(target=end_all)
-    thread.start()
-    try:
+    with ending_jobs(cluster, end):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 @pytest.mark.usefixtures("ended_at_once")

@@ -1,28 +1,24 @@
 """docs/api.md: its commands run, and it leaves nothing out."""
 
 import asyncio
-import contextlib
 import os
 import re
 import subprocess
 import sys
-import threading
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 from cluster import Cluster
-from tests.api.conftest import serving
+from tests.api.conftest import ending_jobs, keyed, serving
 
 from videojob_api import errors
-from videojob_api.access.keys import new_key
 from videojob_api.app import create_app
 from videojob_api.openai.answers import Video
 from videojob_api.openai.requests import VideoRequest
-from videojob_api.settings import Authentication, Settings
+from videojob_api.settings import Settings
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/api.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
@@ -34,7 +30,6 @@ KEYED = "VIDEOJOB_KEY"
 @pytest.fixture
 def renderers(cluster: Cluster, finish: Callable[..., str]) -> Iterator[None]:
     """End every job but one, as operator and renderer would, as long as the test runs."""
-    stop = threading.Event()
 
     def complete(name: str) -> None:
         finish(name, b"an MP4", b"a JPEG")
@@ -42,18 +37,8 @@ def renderers(cluster: Cluster, finish: Callable[..., str]) -> Iterator[None]:
         status = {"conditions": [condition | {"lastTransitionTime": "2025-09-14T12:10:30Z"}]}
         cluster.patch(name, {"status": status}, "/status")
 
-    def work() -> None:
-        while not stop.wait(0.2):
-            for job in cluster.all():
-                if job["metadata"]["name"] != WAITING and "phase" not in (job.get("status") or {}):
-                    with contextlib.suppress(AssertionError):  # the page deletes some of them meanwhile
-                        complete(job["metadata"]["name"])
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    yield
-    stop.set()
-    thread.join()
+    with ending_jobs(cluster, complete, but=WAITING):
+        yield
 
 
 @pytest.fixture
@@ -109,14 +94,12 @@ def test_the_python_of_the_page_works(run: Callable[[list[str]], None], renderer
 async def test_what_the_page_says_of_keys_works(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    key, entry = new_key("editor", settings.namespace, None)
-    (tmp_path / "keys.json").write_text(f'{{"keys": [{entry}]}}')
-    keyed = replace(settings, authentication=Authentication.KEYS, keys_file=tmp_path / "keys.json")
+    with_key, key = keyed(settings, tmp_path, "editor")
     blocks = [(language, block) for language, block in BLOCKS if KEYED in block]
     assert [language for language, _ in blocks] == ["sh", "python", "python"]
     beginning = next(block for language, block in BLOCKS if language == "python")
     script = "\n".join([beginning, *(block for language, block in blocks if language == "python")])
-    async with serving(create_app(keyed)) as url:
+    async with serving(create_app(with_key)) as url:
         monkeypatch.setenv("VIDEOJOB_URL", url)
         monkeypatch.setenv(KEYED, key)
         for command in (

@@ -3,18 +3,16 @@
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
-from tests.api.conftest import serving
+from tests.api.conftest import keyed, serving
 
-from videojob_api.access.keys import new_key
 from videojob_api.app import create_app
-from videojob_api.settings import Authentication, Settings
+from videojob_api.settings import Settings
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -80,10 +78,7 @@ def mp4() -> bytes:
 @pytest.fixture
 def with_a_key(settings: Settings, tmp_path: Path) -> tuple[Settings, str]:
     """Settings that let one key in, and the key."""
-    key, entry = new_key("studio", settings.namespace, None)
-    file = tmp_path / "keys.json"
-    file.write_text(f'{{"keys": [{entry}]}}')
-    return replace(settings, authentication=Authentication.KEYS, keys_file=file), key
+    return keyed(settings, tmp_path, "studio")
 
 
 async def submit(page: Page, prompt: str) -> None:
