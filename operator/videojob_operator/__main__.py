@@ -5,6 +5,7 @@ the Lease it ends at once, without a last write.
 """
 
 import asyncio
+import gc
 import logging
 import os
 import random
@@ -35,6 +36,10 @@ from videojob_operator.notifier import Notifier
 from videojob_operator.settings import Settings, read_settings
 from videojob_operator.webhook_client import WebhookClient
 from videojob_operator.work_queue import WorkQueue
+
+GARBAGE_THRESHOLDS = (20_000, 20, 20)
+"""Manifests are thousands of small containers and never cycles: looked through by default after each 700 of them, a
+restart over 6,000 objects takes a fifth more CPU."""
 
 LOST_THE_LEASE = 3
 """Exit code of an operator that another one has replaced while it was away."""
@@ -152,6 +157,8 @@ def _always() -> asyncio.Event:
 def main() -> None:
     """Start the operator; a wrong setting ends it with one sentence."""
     set_up_logs()
+    gc.freeze()  # what was imported stays
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     try:
         operator = Operator(read_settings(os.environ), find_credentials())
         server = serve(operator.health, operator.metrics, operator.settings.health_port)

@@ -4,7 +4,7 @@ Exceptions of the HTTP library end here and become those of `errors`.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -117,9 +117,9 @@ class Client:
         except Conflict:
             return None
 
-    async def list_all(self, kind: Kind, namespace: str, selector: str) -> tuple[list[Manifest], int]:
-        """List all objects of a kind, page by page; returns them with the list's resourceVersion."""
-        return await self._list(self._url(kind, namespace), {"labelSelector": selector})
+    def list_pages(self, kind: Kind, namespace: str, selector: str) -> AsyncIterator[tuple[list[Manifest], int]]:
+        """List all objects of a kind, page by page, each with the resourceVersion of the whole list."""
+        return self._pages(self._url(kind, namespace), {"labelSelector": selector})
 
     async def list_path(self, path: str, **parameters: str) -> list[Manifest]:
         """List objects that are not watched.
@@ -127,17 +127,15 @@ class Client:
         Raises:
             Conflict: there is no such kind here.
         """
-        items, _ = await self._list(f"{self._server}{path}", parameters)
-        return items
+        return [item async for page, _ in self._pages(f"{self._server}{path}", parameters) for item in page]
 
-    async def _list(self, url: str, parameters: dict[str, str]) -> tuple[list[Manifest], int]:
-        items: list[Manifest] = []
+    async def _pages(self, url: str, parameters: dict[str, str]) -> AsyncIterator[tuple[list[Manifest], int]]:
         parameters = {"limit": str(PAGE), **parameters}
         while True:
             page = await self._call("GET", url, params=parameters)
-            items += page["items"] or []
+            yield page["items"] or [], int(page["metadata"]["resourceVersion"])
             if not page["metadata"].get("continue"):
-                return items, int(page["metadata"]["resourceVersion"])
+                return
             parameters["continue"] = page["metadata"]["continue"]
 
     async def post_event(self, namespace: str, event: Manifest) -> None:

@@ -18,7 +18,7 @@ from videojob_operator.health import Health
 from videojob_operator.limits import failed_by_us
 from videojob_operator.live_settings import LiveSettings
 from videojob_operator.lookups import Lookups
-from videojob_operator.manifests import Key, Kind, Manifest
+from videojob_operator.manifests import Key, Kind, Manifest, uid_of
 from videojob_operator.notifier import Notifier
 from videojob_operator.observed import Observed
 from videojob_operator.reconcile import (
@@ -243,8 +243,13 @@ class Controller:
         for key in self._context.cache.video_job_keys():
             self._queue.add(key)
 
-    async def _list(self, kind: Kind, namespace: str, selector: str) -> tuple[list[Manifest], int]:
-        listed, version = await self._client.list_all(kind, namespace, selector)
-        for manifest in listed:
-            self._context.learn(kind, manifest)
-        return listed, version
+    async def _list(self, kind: Kind, namespace: str, selector: str) -> tuple[set[str], int]:
+        """Take in all objects of a kind; returns their uids and the version of the list."""
+        uids: set[str] = set()
+        version = 0
+        async for page, of_list in self._client.list_pages(kind, namespace, selector):
+            version = of_list
+            for manifest in page:
+                self._context.learn(kind, manifest)
+                uids.add(uid_of(manifest))
+        return uids, version

@@ -147,10 +147,10 @@ def test_a_full_list_drops_what_a_broken_watch_missed_and_keeps_what_is_newer() 
     cache.absorb(Kind.VIDEO_JOBS, versioned(w.video_job(), 10))
     cache.absorb(Kind.JOBS, versioned(w.job(), 30))
     cache.absorb(Kind.PODS, versioned(w.pod(), 10))
-    assert cache.drop_ghosts(Kind.VIDEO_JOBS, "elsewhere", [], 20) == set()
-    assert cache.drop_ghosts(Kind.VIDEO_JOBS, "studio", [], 20) == {KEY}
-    assert cache.drop_ghosts(Kind.JOBS, "studio", [], 20) == set()
-    assert cache.drop_ghosts(Kind.PODS, "studio", [], 20) == {KEY}
+    assert cache.drop_ghosts(Kind.VIDEO_JOBS, "elsewhere", set(), 20) == set()
+    assert cache.drop_ghosts(Kind.VIDEO_JOBS, "studio", set(), 20) == {KEY}
+    assert cache.drop_ghosts(Kind.JOBS, "studio", set(), 20) == set()
+    assert cache.drop_ghosts(Kind.PODS, "studio", set(), 20) == {KEY}
     assert cache.observe(KEY).video_job is None
     assert cache.observe(KEY).job is not None
     assert cache.observe(KEY).pods == ()
@@ -160,5 +160,5 @@ def test_a_full_list_keeps_what_it_holds() -> None:
     cache = Cache()
     listed = versioned(w.video_job(), 10)
     cache.absorb(Kind.VIDEO_JOBS, listed)
-    assert cache.drop_ghosts(Kind.VIDEO_JOBS, "studio", [listed], 20) == set()
+    assert cache.drop_ghosts(Kind.VIDEO_JOBS, "studio", {listed["metadata"]["uid"]}, 20) == set()
     assert cache.observe(KEY).video_job is not None
