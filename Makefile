@@ -70,6 +70,11 @@ chaos: setup ## Kill parts at random while 300 videos are rendered; write bench/
 	@$(PYTHON_BIN) -m videojob_local build
 	@$(PYTHON_BIN) -m bench.chaos $(if $(JOBS),--jobs=$(JOBS)) $(if $(SEED),--seed=$(SEED))
 
+.PHONY: drill-outage
+drill-outage: setup ## Take the API server away for ten minutes while jobs run; write bench/results/outage.json (SECONDS_AWAY=600)
+	@$(PYTHON_BIN) -m videojob_local build
+	@$(PYTHON_BIN) -m bench.outage $(if $(SECONDS_AWAY),--seconds=$(SECONDS_AWAY))
+
 .PHONY: images
 images: setup ## Build the three images with docker or podman (REGISTRY=registry.example.com/video TAG=0.1.0)
 	@$(PYTHON_BIN) -m videojob_local images

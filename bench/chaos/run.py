@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -62,8 +62,16 @@ class Outcome:
 
 
 @contextmanager
-def installed_stack(folder: Path, binaries: Binaries) -> Iterator[tuple[Stack, str]]:
-    """Start a stack of its own, whose renderers save their state every second; gives it and the URL of its API."""
+def installed_stack(
+    folder: Path, binaries: Binaries, prepare: Callable[[Stack], chart.Values] = lambda _: {}
+) -> Iterator[tuple[Stack, str]]:
+    """Start a stack of its own, whose renderers save their state every second; gives it and the URL of its API.
+
+    Args:
+        folder: of its state.
+        binaries: of the control plane.
+        prepare: makes what must be there before the chart, and returns further values for it.
+    """
     stack = Stack(folder, binaries, gpus=2)
     try:
         stack.start()
@@ -75,7 +83,7 @@ def installed_stack(folder: Path, binaries: Binaries) -> Iterator[tuple[Stack, s
             default_model=chart.tiny_name("2b"),
         )
         values["profiles"]["default"]["env"] = [{"name": environment.CHECKPOINT_SECONDS, "value": "1"}]
-        chart.install(binaries, stack.kubeconfig, NAMESPACE, values)
+        chart.install(binaries, stack.kubeconfig, NAMESPACE, values | prepare(stack))
         yield stack, f"http://127.0.0.1:{port}"
     finally:
         stack.stop()

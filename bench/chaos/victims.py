@@ -59,10 +59,10 @@ class Victims:
 
     def renderers(self) -> list[psutil.Process]:
         """Return the renderers that run in the namespace."""
-        return [process for process, _ in _pods_of(self._namespace, "videojob_renderer")]
+        return [process for process, _ in pods_of(self._stack, self._namespace, "videojob_renderer")]
 
     def _kill_pod(self, part: str) -> str:
-        found = _pods_of(self._namespace, f"videojob_{part}")
+        found = pods_of(self._stack, self._namespace, f"videojob_{part}")
         for process, _ in found:
             _kill(process.pid)
         return f"{part} killed" if found else ""
@@ -70,7 +70,7 @@ class Victims:
     def _kill_renderer(self, choice: float) -> str:
         found = [
             (process, variables)
-            for process, variables in _pods_of(self._namespace, "videojob_renderer")
+            for process, variables in pods_of(self._stack, self._namespace, "videojob_renderer")
             if self._kills[variables[environment.NAME]] < _MOST_KILLS
         ]
         if not found:
@@ -87,7 +87,7 @@ class Victims:
         for part in parts:
             _kill(part.pid)
         if "node" in names:  # its pods live on, unseen, until the next agent ends them
-            found = _pods_of(self._namespace, "videojob_renderer")
+            found = pods_of(self._stack, self._namespace, "videojob_renderer")
             self.disturbed |= {variables[environment.POD_NAME] for _, variables in found}
         time.sleep(blow.outage_seconds)
         for part in parts:
@@ -109,13 +109,15 @@ class Victims:
         wait_until(stack.control_plane.is_ready, "the return of the API server", seconds=_BACK_SECONDS)
 
 
-def _pods_of(namespace: str, module: str) -> list[tuple[psutil.Process, dict[str, str]]]:
+def pods_of(stack: Stack, namespace: str, module: str) -> list[tuple[psutil.Process, dict[str, str]]]:
     """Return the processes of a namespace that run a module, with their variables, in the order of their pods."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):  # ended meanwhile, or somebody else's
             variables = process.environ()
             theirs = variables.get(environment.NAMESPACE) or variables.get("VIDEOJOB_NAMESPACES")
+            if not variables.get("VIDEOJOB_NODE_POD", "").startswith(str(stack.folder)):
+                continue  # of another stack on this machine
             if theirs == namespace and module in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
                 found.append((process, variables))
     return sorted(found, key=lambda pair: pair[1].get("HOSTNAME", ""))

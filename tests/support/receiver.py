@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from typing import Self
 
-from loopback_server import LoopbackServer, Quiet
+from tests.support.loopback_server import LoopbackServer, Quiet
 
 
 @dataclass(frozen=True)
