@@ -4,13 +4,13 @@ Pure tests ask for none of them and start nothing.
 """
 
 import itertools
-import ssl
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from cluster import Cluster, Kubectl, wait_for
+from cluster import Cluster, Kubectl, admin_client, wait_for
 from privacy import LogKeeper, assert_no_prompt_in
 from s3_client import s3_client
 from types_boto3_s3 import S3Client
@@ -26,7 +26,28 @@ LEAVE_RESULT = (
 )
 """Ends as a renderer whose API server was away does: with 0, and its result in the termination message."""
 
+HANG = """
+import threading
+from diffusers import CogVideoXTransformer3DModel as Transformer
+from videojob_renderer import watchdog
+from videojob_renderer.__main__ import main
+
+calls, forward = [], Transformer.forward
+
+def hang(self, *arguments, **named):
+    calls.append(1)
+    if len(calls) > 10:
+        threading.Event().wait()
+    return forward(self, *arguments, **named)
+
+Transformer.forward = hang
+watchdog.SHORTEST_SECONDS = 3.0
+main()
+"""
+"""The renderer on a GPU that hangs: a call of the transformer never comes back, and does not hold the interpreter."""
+
 TEST_IMAGES = {
+    "test/hangs-here:*": [sys.executable, "-c", HANG],
     "test/sh:*": ["/bin/sh"],
     "test/sleep:*": ["/bin/sleep", "600"],
     "test/left-result:*": ["/bin/sh", "-c", LEAVE_RESULT],
@@ -81,10 +102,7 @@ def kubectl(stack: Stack) -> Kubectl:
 @pytest.fixture(scope="session")
 def kubernetes_http(stack: Stack) -> Iterator[httpx.Client]:
     """An HTTP client of the API server with the administrator's rights."""
-    pair = stack.control_plane.admin_credentials()
-    tls = ssl.create_default_context(cafile=stack.control_plane.ca)
-    tls.load_cert_chain(pair.cert, pair.key)
-    with httpx.Client(base_url=stack.control_plane.server, verify=tls, timeout=30) as client:
+    with admin_client(stack.control_plane) as client:
         yield client
 
 

@@ -24,6 +24,7 @@ from videojob_renderer.report import Reporter
 from videojob_renderer.scratch import scratch_folder
 from videojob_renderer.status import StatusWriter
 from videojob_renderer.telemetry import with_gpu
+from videojob_renderer.watchdog import Standstill, Watchdog
 
 if TYPE_CHECKING:
     from videojob_renderer.checkpoint_store import CheckpointStore
@@ -73,7 +74,7 @@ class _Attempt:
             client = StatusClient(settings)
             # The GPU is looked at in the writer's thread, as often as the status is written.
             writer = StatusWriter(lambda status: client.patch(with_gpu(status)), settings.progress_seconds)
-            self._reporter = Reporter(settings, writer)
+            self._reporter = Reporter(settings, writer, Watchdog(self._end_hung))
             self._render(settings, self._reporter)
             self._interruption.ignore()
         except Exception as error:  # noqa: BLE001 - whatever it is, it must be told
@@ -133,6 +134,15 @@ class _Attempt:
             self._forget_checkpoint()
             return ExitCode.OK
         return self._end(fault.reason, fault.message, fault.exit_code)
+
+    def _end_hung(self, standstill: Standstill) -> None:
+        """End the process in the watchdog's thread: the render's own waits for a call that never comes back."""
+        if self._reporter is None or self._reporter.is_complete:
+            return
+        fault = standstill.fault(self._reporter.stage)
+        _log.error("the render hangs", extra={"reason": fault.reason})
+        self._abandon()
+        os._exit(self._end(fault.reason, fault.message, fault.exit_code))
 
     def _abandon(self) -> bool:
         """Write the last status of a render that ended early; tell whether its result is recorded, or will be."""

@@ -16,6 +16,7 @@ from videojob_renderer import telemetry
 from videojob_renderer.environment import Settings
 from videojob_renderer.progress import ProgressMeter
 from videojob_renderer.status import Status, StatusWriter
+from videojob_renderer.watchdog import Watchdog
 
 _log = logging.getLogger(__name__)
 
@@ -34,13 +35,14 @@ class Reporter:
     Args:
         settings: which attempt, and how many steps it has.
         writer: sends it.
+        watchdog: is told of the pace.
 
     Attributes:
         stage: what the renderer is doing.
         job: whose attempt this is.
     """
 
-    def __init__(self, settings: Settings, writer: StatusWriter) -> None:
+    def __init__(self, settings: Settings, writer: StatusWriter, watchdog: Watchdog | None = None) -> None:
         self.job = {
             "name": settings.name,
             "namespace": settings.namespace,
@@ -48,6 +50,7 @@ class Reporter:
             "podName": settings.pod_name,
         }
         self._writer = writer
+        self._watchdog = watchdog
         self._meter = ProgressMeter(settings.pod_name, settings.request.steps)
         self._report = RendererReport(image=settings.image, version=version("videojob-renderer"))
         self._seconds: dict[str, float] = {}
@@ -57,6 +60,8 @@ class Reporter:
 
     def enter(self, stage: Stage, *, done: int = 0, total: int = 1) -> None:
         """Begin a stage, of which an earlier pod has `done` parts of `total` done."""
+        if self._watchdog:
+            self._watchdog.enter()
         if stage is not self.stage:
             self._end_stage()
             _log.info("stage ended", extra={"stage": self.stage, "seconds": self._seconds[_SECONDS_OF[self.stage]]})
@@ -66,6 +71,8 @@ class Reporter:
 
     def advance(self, done: int, total: int) -> None:
         """Say that `done` of `total` parts of this stage are done."""
+        if self._watchdog:
+            self._watchdog.advance()
         progress = self._meter.advance(done, total, seconds=time.monotonic(), now=datetime.now(UTC))
         self._writer.put({"progress": _whole(progress), **self._renderer()})
 

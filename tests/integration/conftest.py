@@ -12,6 +12,7 @@ from cluster import Cluster, Kubectl
 from faulty_proxy import FaultyProxy
 from operator_process import Start
 
+from videojob import environment
 from videojob_local.stack import Stack
 
 _numbers = itertools.count(1)
@@ -29,6 +30,7 @@ PROFILES = {
     "all-gpus": profile("test/sleep:1", gpus=2),
     "nowhere": profile("test/sleep:1", nodeSelector={"pool": "nowhere"}),
     "no-image": profile("registry.invalid/none:1"),
+    "hangs-here": profile("test/hangs-here:1", env=[{"name": environment.CHECKPOINT_SECONDS, "value": "0"}]),
     "fleeting": profile("test/exit-75:1", maxInterruptions=1),
     "exit-70-here": profile("test/exit-70:1", nodeSelector={"kubernetes.io/hostname": "local"}),
     "no-class": profile("test/sleep:1", priorityClassName="absent"),

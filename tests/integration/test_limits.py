@@ -3,9 +3,11 @@
 import itertools
 from collections.abc import Iterator
 
+import psutil
 import pytest
 from cluster import Cluster, Manifest, wait_for
 
+from videojob import environment
 from videojob_local.process_node import ProcessNode
 
 pytestmark = pytest.mark.cluster
@@ -22,9 +24,11 @@ def name() -> str:
 
 @pytest.fixture(scope="module")
 def second_node(studio: Cluster) -> Iterator[str]:
-    """One more node, with the images of the first."""
+    """One more node, with the images of the first; but a renderer that hangs there does not hang here."""
     stack = studio.stack
-    node = ProcessNode(stack.folder, stack.control_plane, stack.processes, images=stack.images, name=ELSEWHERE, gpus=0)
+    (renderer,) = (command for image, command in stack.images.items() if "videojob-renderer" in image)
+    images = stack.images | {"test/hangs-here:*": renderer}
+    node = ProcessNode(stack.folder, stack.control_plane, stack.processes, images=images, name=ELSEWHERE, gpus=0)
     node.start()
     stack.wait_for_node(ELSEWHERE)
     yield ELSEWHERE
@@ -94,6 +98,25 @@ def test_a_gpu_fault_on_the_only_node_that_fits_says_so(studio: Cluster, name: s
     assert (failed["reason"], failed["attempts"], failed["avoidedNodes"]) == ("GpuFault", 1, ["local"])
     assert "no node fits but local" in failed["message"]
     wait_for(lambda: studio.job(name) is None, "the end of the Job", seconds=120)
+
+
+def test_a_render_on_a_gpu_that_hangs_goes_on_at_another_node(studio: Cluster, second_node: str, name: str) -> None:
+    studio.kubectl.run("cordon", second_node)
+    studio.create(name, spec={"profile": "hangs-here", "backoffLimit": 1}, steps=20)
+    wait_for(lambda: status(studio, name).get("nodeName"), "a node for the first pod", seconds=240)
+    studio.kubectl.run("uncordon", second_node)
+    done = studio.wait_for_phase(name, "Succeeded", seconds=280)["status"]
+    assert (done["attempts"], done["failures"], done["avoidedNodes"]) == (2, 1, ["local"])
+    assert done["nodeName"] == second_node
+    assert done["renderer"]["resumedFromStep"] > 0
+    wait_for(lambda: not _renderers(studio, name), "the end of the process that hung", seconds=120)
+
+
+def _renderers(studio: Cluster, name: str) -> list[int]:
+    """Return the processes that render a job, hanging or not."""
+    mine = {environment.NAME: name, environment.NAMESPACE: studio.namespace}.items()
+    running = psutil.process_iter(["environ"])
+    return [process.pid for process in running if mine <= (process.info["environ"] or {}).items()]
 
 
 def test_a_pod_that_the_cluster_refuses_is_explained(studio: Cluster, name: str) -> None:

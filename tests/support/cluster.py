@@ -1,6 +1,7 @@
 """What tests do on the real cluster: install the chart, create a VideoJob, wait for its phase."""
 
 import json
+import ssl
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import httpx
 from videojob import resource
 from videojob_local import chart
 from videojob_local.binaries import Binaries
-from videojob_local.control_plane import write_kubeconfig
+from videojob_local.control_plane import ControlPlane, write_kubeconfig
 from videojob_local.ports import free_port
 from videojob_local.stack import Stack
 from videojob_local.tiny_models import ensure_tiny_models
@@ -20,6 +21,14 @@ from videojob_local.tiny_models import ensure_tiny_models
 Manifest = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
 MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
+
+
+def admin_client(control_plane: ControlPlane) -> httpx.Client:
+    """Make an HTTP client of the API server with the administrator's rights, which the caller closes."""
+    pair = control_plane.admin_credentials()
+    tls = ssl.create_default_context(cafile=control_plane.ca)
+    tls.load_cert_chain(pair.cert, pair.key)
+    return httpx.Client(base_url=control_plane.server, verify=tls, timeout=30)
 
 
 class Kubectl:

@@ -1,13 +1,11 @@
 """What the end-to-end tests do on the real node: install the chart with the images, find processes, disturb pods."""
 
 import json
-import ssl
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
-from cluster import Cluster, Kubectl, Manifest, wait_for
+from cluster import Cluster, Kubectl, Manifest, admin_client, wait_for
 
 from videojob import environment
 from videojob_local import chart
@@ -23,10 +21,7 @@ class RealCluster(Cluster):
     @classmethod
     def open(cls, stack: RealStack, kubectl: Kubectl, namespace: str, models: Path) -> "RealCluster":
         """Make the namespace and a volume that shows the folder of models."""
-        pair = stack.control_plane.admin_credentials()
-        tls = ssl.create_default_context(cafile=stack.control_plane.ca)
-        tls.load_cert_chain(pair.cert, pair.key)
-        http = httpx.Client(base_url=stack.control_plane.server, verify=tls, timeout=30)
+        http = admin_client(stack.control_plane)
         kubectl.run("apply", "--filename=-", stdin=json.dumps(_preparations(namespace, models)))
         return cls(stack, http, kubectl, namespace)  # type: ignore[arg-type]
 
