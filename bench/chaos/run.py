@@ -63,13 +63,17 @@ class Outcome:
 
 @contextmanager
 def installed_stack(
-    folder: Path, binaries: Binaries, prepare: Callable[[Stack], chart.Values] = lambda _: {}
+    folder: Path,
+    binaries: Binaries,
+    namespace: str = NAMESPACE,
+    prepare: Callable[[Stack], chart.Values] = lambda _: {},
 ) -> Iterator[tuple[Stack, str]]:
     """Start a stack of its own, whose renderers save their state every second; gives it and the URL of its API.
 
     Args:
         folder: of its state.
         binaries: of the control plane.
+        namespace: of the chart and its jobs.
         prepare: makes what must be there before the chart, and returns further values for it.
     """
     stack = Stack(folder, binaries, gpus=2)
@@ -83,7 +87,7 @@ def installed_stack(
             default_model=chart.tiny_name("2b"),
         )
         values["profiles"]["default"]["env"] = [{"name": environment.CHECKPOINT_SECONDS, "value": "1"}]
-        chart.install(binaries, stack.kubeconfig, NAMESPACE, values | prepare(stack))
+        chart.install(binaries, stack.kubeconfig, namespace, values | prepare(stack))
         yield stack, f"http://127.0.0.1:{port}"
     finally:
         stack.stop()

@@ -31,7 +31,7 @@ def main() -> None:
     with (
         interruptions.heard(),
         tempfile.TemporaryDirectory(prefix="videojob-outage-", ignore_cleanup_errors=True) as folder,
-        installed_stack(Path(folder) / "stack", ensure_binaries(), scene.prepare) as (stack, url),
+        installed_stack(Path(folder) / "stack", ensure_binaries(), scene.NAMESPACE, scene.prepare) as (stack, url),
     ):
         outcome = run(stack, url, arguments.seconds)
     report = {

@@ -10,10 +10,10 @@ from bench.chaos.plan import Blow
 from bench.chaos.victims import Victims
 from bench.outage import jobs, verdict
 from bench.outage.scene import Scene
-from bench.outage.watch import OperatorProcess, Seen, Watch
+from bench.outage.watch import NAMESPACE, OperatorProcess, Seen, Watch
 from tests.support.receiver import Receiver
 
-from videojob_local.stack import NAMESPACE, Stack
+from videojob_local.stack import Stack
 from videojob_local.waiting import wait_until
 
 _PATIENCE_SECONDS = 900

@@ -12,12 +12,12 @@ from bench.chaos.verdict import has_ended
 from bench.chaos.victims import pods_of
 from bench.outage import jobs
 from bench.outage.jobs import Kind
-from bench.outage.watch import STALE
+from bench.outage.watch import NAMESPACE, STALE
 from tests.support.cluster import Kubectl
 from tests.support.s3_client import s3_client
 
 from videojob import environment
-from videojob_local.stack import NAMESPACE, Stack
+from videojob_local.stack import Stack
 
 _SECRET = "videojob-webhooks"  # noqa: S105 - its name
 _ENDED = {"Succeeded", "Failed", "Cancelled"}

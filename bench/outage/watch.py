@@ -8,7 +8,10 @@ import httpx
 from bench.chaos.victims import pods_of
 from tests.support.probes import probe
 
-from videojob_local.stack import NAMESPACE, Stack
+from videojob_local.stack import Stack
+
+NAMESPACE = "outage"
+"""Of the drill, and not of a stack of `make up` or `make chaos` on the same machine."""
 
 STALE = "x-videojob-stale-seconds"
 _TIMEOUT_SECONDS = 30
