@@ -29,6 +29,7 @@ from videojob_operator.health import Health
 from videojob_operator.http_server import serve
 from videojob_operator.informer import build_registry
 from videojob_operator.lease import Leadership, Terms
+from videojob_operator.lists import Lists
 from videojob_operator.live_settings import LiveSettings
 from videojob_operator.logs import set_up_logs
 from videojob_operator.metrics import Metrics
@@ -123,8 +124,9 @@ class Operator:
         secret = self.settings.webhook_secret_file
         context = Context(client, self.cache, self.queue, self.metrics, client.clock.now, may_act)
         notifier = Notifier(context, sender, secret)
-        controller = Controller(context, self.live, namespaces, health=self.health, notifier=notifier)
-        registry = build_registry(self.credentials, context, controller, self.health)
+        lists = Lists(context, namespaces)
+        controller = Controller(context, self.live, lists, health=self.health, notifier=notifier)
+        registry = build_registry(self.credentials, context, controller, lists, self.health)
         self.metrics.leader.set_function(lambda: float(may_act.is_set()))
         work = asyncio.ensure_future(kopf.operator(registry=registry, namespaces=namespaces, standalone=True))
         await asyncio.wait({work, told_to_end}, return_when=asyncio.FIRST_COMPLETED)

@@ -5,20 +5,19 @@ import contextlib
 import logging
 import time
 
-from videojob.names import NAME_LABEL
 from videojob.phases import TERMINAL_PHASES, Phase
 from videojob.reasons import Reason
 from videojob_operator.backoff import EndlessBackoff
-from videojob_operator.client import SELECTORS
 from videojob_operator.context import Context, log_fields
 from videojob_operator.errors import Conflict, KubernetesUnavailable, OperatorError, Refused
 from videojob_operator.events import phase_event
 from videojob_operator.evidence import wanted_evidence
 from videojob_operator.health import Health
 from videojob_operator.limits import failed_by_us
+from videojob_operator.lists import Lists
 from videojob_operator.live_settings import LiveSettings
 from videojob_operator.lookups import Lookups
-from videojob_operator.manifests import Key, Kind, Manifest, uid_of
+from videojob_operator.manifests import Key, Kind, Manifest
 from videojob_operator.notifier import Notifier
 from videojob_operator.observed import Observed
 from videojob_operator.reconcile import (
@@ -50,7 +49,7 @@ class Controller:
     Args:
         context: what is shared; the workers rest while this operator may not act.
         settings: catalogue and profiles as they are now.
-        namespaces: where VideoJobs are looked after.
+        lists: fill the cache.
         health: told whether all is ready.
         notifier: gets each VideoJob after a look at it.
     """
@@ -59,7 +58,7 @@ class Controller:
         self,
         context: Context,
         settings: LiveSettings,
-        namespaces: tuple[str, ...],
+        lists: Lists,
         *,
         health: Health,
         notifier: Notifier,
@@ -69,7 +68,7 @@ class Controller:
         self._queue = context.queue
         self._settings = settings
         self._lookups = Lookups(context.client, time.monotonic)
-        self._namespaces = namespaces
+        self._lists = lists
         self._health = health
         self._notifier = notifier
         self._tasks: list[asyncio.Task[None]] = []
@@ -82,7 +81,7 @@ class Controller:
         """
         for pause_seconds in EndlessBackoff():
             try:
-                await self._list_everything()
+                await self._lists.take_in_everything()
                 break
             except OperatorError as error:
                 self._health.not_ready_because = str(error)
@@ -172,7 +171,7 @@ class Controller:
                 learn(Kind.JOBS, await self._client.suspend_job(key, suspend=suspend))
             case SetStatus(fields, look_at_pods):
                 if look_at_pods:
-                    await self._list(Kind.PODS, key.namespace, f"{NAME_LABEL}={key.name}")
+                    await self._lists.take_in_pods_of(key)
                     self._require_unchanged(key, observed)
                 await self._set_status(key, observed, fields)
 
@@ -230,26 +229,6 @@ class Controller:
         while True:
             await asyncio.sleep(RESYNC_SECONDS)
             try:
-                await self._list_everything()
+                await self._lists.take_in_everything()
             except OperatorError as error:
                 log.warning("cannot list; trying again later", extra={"error": str(error)})
-
-    async def _list_everything(self) -> None:
-        for namespace in self._namespaces:
-            for kind, selector in SELECTORS.items():
-                listed, version = await self._list(kind, namespace, selector)
-                for key in self._context.cache.drop_ghosts(kind, namespace, listed, version):
-                    self._queue.add(key)
-        for key in self._context.cache.video_job_keys():
-            self._queue.add(key)
-
-    async def _list(self, kind: Kind, namespace: str, selector: str) -> tuple[set[str], int]:
-        """Take in all objects of a kind; returns their uids and the version of the list."""
-        uids: set[str] = set()
-        version = 0
-        async for page, of_list in self._client.list_pages(kind, namespace, selector):
-            version = of_list
-            for manifest in page:
-                self._context.learn(kind, manifest)
-                uids.add(uid_of(manifest))
-        return uids, version

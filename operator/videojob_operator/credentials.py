@@ -8,7 +8,7 @@ import base64
 import os
 import ssl
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,26 +42,19 @@ class Credentials:
         *,
         connections: int,
         timeout_seconds: float,
-        on_request: Callable[[str], None] = lambda _path: None,
+        middlewares: tuple[aiohttp.ClientMiddlewareType, ...] = (),
     ) -> aiohttp.ClientSession:
         """Open a session that authenticates each request. The caller closes it.
 
         Args:
             connections: at most so many at once.
             timeout_seconds: of a request as a whole.
-            on_request: told the path of each request before it is sent.
+            middlewares: each request passes through them first.
         """
-
-        async def announce(
-            request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-        ) -> aiohttp.ClientResponse:
-            on_request(request.url.path)
-            return await handler(request)
-
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, ssl=self.tls),
             timeout=aiohttp.ClientTimeout(total=timeout_seconds),
-            middlewares=(announce, self._authenticate),
+            middlewares=(*middlewares, self._authenticate),
         )
 
     async def _authenticate(

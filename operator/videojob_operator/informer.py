@@ -1,4 +1,4 @@
-"""Kopf as an informer, and nothing more: list, watch, reconnect, bookmarks, credentials, signals.
+"""Kopf as an informer, and nothing more: watch, reconnect, bookmarks, credentials, signals.
 
 Its event handlers only refresh the cache and put a key into the queue. Kopf's other handler kinds, storages and
 finalizers would write to each VideoJob, the prompt included, and are switched off.
@@ -17,6 +17,8 @@ from videojob_operator.context import Context
 from videojob_operator.controller import Controller
 from videojob_operator.credentials import Credentials
 from videojob_operator.health import WATCH_SECONDS, Health
+from videojob_operator.kopf_requests import WatchFromOurLists
+from videojob_operator.lists import Lists
 from videojob_operator.manifests import Kind
 
 _GROUPS = {
@@ -70,17 +72,18 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.watching.server_timeout = WATCH_SECONDS  # goes on from the last version seen, without a new list
     settings.watching.client_timeout = WATCH_SECONDS + 60
     settings.watching.reconnect_backoff = 0.5
-    settings.watching.chunk_size = 500
+    settings.watching.initial_streaming = True  # no list of Kopf's own; see kopf_requests
     for kind, (group, version) in _GROUPS.items():
         if SELECTORS[kind]:
             settings.watching.label_selectors[group, version, kind.value] = SELECTORS[kind]
 
 
 def build_registry(
-    credentials: Credentials, context: Context, controller: Controller, health: Health
+    credentials: Credentials, context: Context, controller: Controller, lists: Lists, health: Health
 ) -> kopf.OperatorRegistry:
     """Register the handlers that feed cache and queue."""
     registry = kopf.OperatorRegistry()
+    watch_from_our_lists = WatchFromOurLists(lists, health)
 
     @kopf.on.startup(registry=registry)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
@@ -96,7 +99,7 @@ def build_registry(
         session = credentials.session(
             connections=CONNECTIONS,
             timeout_seconds=WATCH_SECONDS + 60,
-            on_request=lambda path: _note_watch(health, path),
+            middlewares=(watch_from_our_lists,),
         )
         return kopf.AiohttpSession(
             server=credentials.server, aiohttp_session=session, default_namespace=credentials.namespace
@@ -105,13 +108,6 @@ def build_registry(
     for kind in Kind:
         _feed(registry, kind, context)
     return registry
-
-
-def _note_watch(health: Health, path: str) -> None:
-    """Kopf lists and watches collections of a namespace, `…/namespaces/NAMESPACE/PLURAL`, and reads the API's index."""
-    *_, parent, namespace, plural = ("", "", *path.split("/"))
-    if parent == "namespaces":
-        health.watch_tried(f"{plural} in {namespace}")
 
 
 def _feed(registry: kopf.OperatorRegistry, kind: Kind, context: Context) -> None:

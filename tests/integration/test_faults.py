@@ -97,6 +97,29 @@ def test_a_compaction_ends_a_watch_with_410_and_it_begins_anew(
     assert operator.process.poll() is None
 
 
+def test_what_was_deleted_before_a_watch_begins_anew_is_forgotten(
+    empty_studio: Cluster, start: Start, proxy: FaultyProxy
+) -> None:
+    asked: list[str] = []
+
+    def listen(request: Request) -> None:
+        asked.append(request.path)
+
+    proxy.refuse = listen
+    operator = start(kubeconfig=proxy.kubeconfig)
+    operator.wait_until_ready()
+    create(empty_studio, ["squirrel"])
+    assert_each_ran_once(empty_studio, ["squirrel"])
+    wait_for(lambda: operator.metric("videojob_jobs", phase="Failed") == 1, "the count of a job that failed")
+    proxy.refuse = lambda request: 503 if request.plural == "videojobs" else None
+    proxy.poison_watches("videojobs", 410)
+    empty_studio.delete("squirrel")
+    wait_for(lambda: empty_studio.get("squirrel") is None, "the end of the VideoJob")
+    proxy.refuse = listen
+    wait_for(lambda: operator.metric("videojob_jobs", phase="Failed") == 0, "the operator to forget it", seconds=240)
+    assert not any("sendInitialEvents" in path for path in asked), "a watch that begins with what is there"
+
+
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_an_operator_whose_clock_is_an_hour_off_does_the_same(empty_studio: Cluster, start: Start, hours: int) -> None:
     program = (
