@@ -4,7 +4,9 @@ Each is recorded as JSON with its pid and the kernel's word for its start, becau
 process by now. Each leads a process group of its own, so that Ctrl-C at the terminal reaches only the command, which
 then ends the parts in their order.
 
-Nothing is started once `close` was called: a thread that is still starting parts cannot slip one past a stop.
+Nothing is started once `close` was called: a thread that is still starting parts cannot slip one past a stop. And
+nothing runs that is not recorded: a process waits for its record before it becomes what it is to be, and ends with the
+command that started it if that is killed before.
 """
 
 import contextlib
@@ -24,6 +26,8 @@ from videojob_local.errors import PartFailed
 from videojob_local.node.process import birth
 
 POLL_SECONDS = 0.05
+_ONCE_TOLD = 'read -r _ || exit 1; exec "$@" </dev/null'
+"""For sh: the end of its input, without a line before it, is the end of the command that would have told it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +80,20 @@ class Processes:
         with self._starting, self.log_file(name).open("ab") as log:
             self._refuse_when_closed()
             process = subprocess.Popen(
-                list(map(str, argv)),
+                ["sh", "-c", _ONCE_TOLD, name, *map(str, argv)],
                 cwd=cwd,
                 env=None if env is None else dict(env),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
             self._children[process.pid] = process
             part = Part(name, process.pid, birth(process.pid))
-            self._record(name).write_text(json.dumps(asdict(part)))
+            unfinished = self._record(name).with_suffix(".unfinished")
+            unfinished.write_text(json.dumps(asdict(part)))
+            unfinished.rename(self._record(name))
+            _tell(process)
         return part
 
     def all(self) -> list[Part]:
@@ -141,3 +148,10 @@ class Processes:
             time.sleep(POLL_SECONDS)
         if child := self._children.pop(part.pid, None):  # else the process was started by an earlier command
             child.wait()
+
+
+def _tell(process: subprocess.Popen[bytes]) -> None:
+    """Let a process go on that waits for a line."""
+    if process.stdin:
+        with contextlib.suppress(BrokenPipeError), process.stdin:  # killed meanwhile
+            process.stdin.write(b"\n")

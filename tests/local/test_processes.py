@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -87,6 +88,22 @@ def test_nothing_starts_once_the_stack_is_being_stopped(processes: Processes) ->
     assert processes.all() == []
     processes.open()
     assert processes.start("in-time", SLEEP).is_alive()
+
+
+def test_a_process_whose_command_is_killed_before_it_is_recorded_ends_too(tmp_path: Path) -> None:
+    script = f"""
+import os, signal
+from pathlib import Path
+from videojob_local.processes import Processes
+Path.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # it happens just before the record is there
+Processes(Path({str(tmp_path)!r})).start("sleeper", {SLEEP!r})
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
+    wait_for(
+        lambda: not any(str(tmp_path) in str(each.info["cmdline"]) for each in psutil.process_iter(["cmdline"])),
+        "the end of the process that was not recorded",
+    )
+    assert Processes(tmp_path).all() == []
 
 
 def test_a_process_leads_a_group_of_its_own(processes: Processes) -> None:

@@ -52,7 +52,7 @@ Stack(Path({str(own_stack.folder)!r}), Binaries(Path({str(binaries.folder)!r})))
         wait_for(lambda: any(part.name == "etcd" for part in own_stack.processes.all()), "the start of etcd")
         command.kill()
     own_stack.stop()
-    assert processes_of(own_stack.folder) == []
+    wait_for(lambda: not processes_of(own_stack.folder), "the end of a part that was not recorded yet")
     assert not own_stack.folder.exists()
 
 
