@@ -12,14 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.chaos.run import installed_stack
-from bench.machine import CLUSTER, ROOT, machine
+from bench.machine import CLUSTER, machine
 from bench.outage import page, scene
 from bench.outage.drill import run
+from bench.outage.page import RESULT
 
 from videojob_local.binaries import ensure_binaries
 from videojob_local.interruptions import interruptions
-
-RESULT = ROOT / "bench/results/outage.json"
 
 
 def main() -> None:
@@ -27,7 +26,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make drill-outage", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0, help="of the outage (default: 600)")
     parser.add_argument("--output", type=Path, default=RESULT)
+    parser.add_argument("--note", default="", help="on the machine, for the result")
     arguments = parser.parse_args()
+    told = {"note": arguments.note} if arguments.note else {}
+    where = machine("kopf", "aiohttp", **CLUSTER, **told)  # before: the commit of what runs
     with (
         interruptions.heard(),
         tempfile.TemporaryDirectory(prefix="videojob-outage-", ignore_cleanup_errors=True) as folder,
@@ -36,7 +38,7 @@ def main() -> None:
         outcome = run(stack, url, arguments.seconds)
     report = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine("kopf", "aiohttp", **CLUSTER),
+        "machine": where,
         "faults": outcome.faults,
         **outcome.figures,
     }

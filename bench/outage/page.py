@@ -1,9 +1,11 @@
 """Write the section of docs/failures.md on the drill from bench/results/outage.json: no figure is typed by hand."""
 
+import json
 from typing import Any
 
 from bench.machine import ROOT
 
+RESULT = ROOT / "bench/results/outage.json"
 PAGE = ROOT / "docs/failures.md"
 _BEGIN, _END = "<!-- outage: written by bench/outage/page.py -->\n", "<!-- /outage -->\n"
 
@@ -35,5 +37,11 @@ def render(report: dict[str, Any]) -> str:
         "the killed render went on from step": str(report["resumed_from_step"]),
         "and gave the bytes of the same one that was not killed": "yes" if report["same_bytes_killed_or_not"] else "no",
     }
-    lines = [f"Measured on {report['date'][:10]} on {report['machine']['cores']} cores:", "", "| | |", "|---|---|"]
+    note = f" ({report['machine']['note']})" if "note" in report["machine"] else ""
+    measured = f"Measured on {report['date'][:10]} on {report['machine']['cores']} cores{note}:"
+    lines = [measured, "", "| | |", "|---|---|"]
     return "\n".join([*lines, *(f"| {name} | {value} |" for name, value in rows.items()), ""])
+
+
+if __name__ == "__main__":
+    write(json.loads(RESULT.read_text()))
