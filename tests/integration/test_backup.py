@@ -1,33 +1,20 @@
 """The disaster drill of docs/backup.md: what was saved by kubectl comes back by kubectl, and is not rendered again."""
 
-import re
-import subprocess
 from hashlib import sha256
 from pathlib import Path
 
 import httpx
 import pytest
-from cluster import ROOT, Cluster, Manifest, wait_for
+from backup_page import commands, run_commands
+from cluster import Cluster, Manifest, wait_for
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
-
-
-def commands(section: str) -> str:
-    """Return the shell commands below a heading of the page."""
-    page = (ROOT / "docs/backup.md").read_text()
-    block = re.search(rf"^## {section}$.*?^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert block, section
-    return block[1]
 
 
 def shell(cluster: Cluster, script: str, folder: Path) -> None:
     """Run commands of the page as they stand there: kubectl is on PATH, and the namespace the one of the context."""
     kubectl = f'kubectl() {{ "{cluster.kubectl.program}" --namespace={cluster.namespace} "$@"; }}\n'
-    environment = {"KUBECONFIG": str(cluster.kubectl.kubeconfig), "PATH": "/usr/bin:/bin", "HOME": str(folder)}
-    result = subprocess.run(
-        ["bash", "-euc", kubectl + script], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
+    run_commands(kubectl + script, folder, {"KUBECONFIG": str(cluster.kubectl.kubeconfig)})
 
 
 def video(cluster: Cluster, name: str) -> bytes:

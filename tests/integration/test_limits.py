@@ -100,12 +100,13 @@ def test_a_gpu_fault_on_the_only_node_that_fits_says_so(studio: Cluster, name: s
     wait_for(lambda: studio.job(name) is None, "the end of the Job", seconds=120)
 
 
+@pytest.mark.timeout(1200)
 def test_a_render_on_a_gpu_that_hangs_goes_on_at_another_node(studio: Cluster, second_node: str, name: str) -> None:
     studio.kubectl.run("cordon", second_node)
     studio.create(name, spec={"profile": "hangs-here", "backoffLimit": 1}, steps=20)
     wait_for(lambda: status(studio, name).get("nodeName"), "a node for the first pod", seconds=240)
     studio.kubectl.run("uncordon", second_node)
-    done = studio.wait_for_phase(name, "Succeeded", seconds=280)["status"]
+    done = studio.wait_for_phase(name, "Succeeded", seconds=600)["status"]
     assert (done["attempts"], done["failures"], done["avoidedNodes"]) == (2, 1, ["local"])
     assert done["nodeName"] == second_node
     assert done["renderer"]["resumedFromStep"] > 0
