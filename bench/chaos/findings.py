@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class Findings:
         unplayable: names of those that ffmpeg does not decode to the end.
         objects: keys of the bucket.
         unfinished_uploads: keys of uploads that were begun and not ended.
+        read_at: when.
     """
 
     video_jobs: dict[str, Manifest]
@@ -45,6 +47,7 @@ class Findings:
     unplayable: list[str]
     objects: list[str]
     unfinished_uploads: list[str]
+    read_at: datetime
 
 
 def items(stack: Stack, path: str) -> list[Manifest]:
@@ -88,6 +91,7 @@ def collect(stack: Stack, namespace: str, download: Callable[[str], bytes], rend
         unplayable=unplayable,
         objects=objects,
         unfinished_uploads=unfinished,
+        read_at=datetime.now(UTC),
     )
 
 

@@ -4,9 +4,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from bench.chaos.findings import Findings, Manifest, phase_of, shortened
 from bench.chaos.plan import Order
+
+from videojob_operator.job import JOB_TTL_SECONDS
 
 _OF_A_JOB = re.compile(r"[^/]+/([0-9a-f-]{36})/([^/]+)/")
 """NAMESPACE/UID/ATTEMPT/…"""
@@ -105,7 +108,12 @@ def _nothing_was_rendered_twice(run: Run, found: Findings) -> Iterator[str]:
     pods = defaultdict(list)
     for pod in found.pods:
         pods[pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]].append(pod)
+    jobs = {job["metadata"]["name"] for job in found.jobs}
     for name in found.videos:
+        if name not in jobs:
+            if not _is_long_ended(found.video_jobs[name], found.read_at):
+                yield f"the Job of {name} is gone, less than {JOB_TTL_SECONDS} s after its end"
+            continue
         phases = Counter(pod["status"]["phase"] for pod in pods[name])
         if phases["Succeeded"] != 1:
             yield f"{name} has {phases['Succeeded']} pods that ended well"
@@ -115,6 +123,11 @@ def _nothing_was_rendered_twice(run: Run, found: Findings) -> Iterator[str]:
         for pod in pods[name]:
             if pod["status"]["phase"] == "Failed" and pod["metadata"]["name"] not in run.disturbed:
                 yield f"pod {pod['metadata']['name']} failed, and nobody had touched it: {_end_of(pod)}"
+
+
+def _is_long_ended(job: Manifest, now: datetime) -> bool:
+    """Tell whether Kubernetes may have cleared the Job and its pods away by now."""
+    return datetime.fromisoformat(job["status"]["completionTime"]) + timedelta(seconds=JOB_TTL_SECONDS) <= now
 
 
 def _nothing_was_left_behind(found: Findings) -> Iterator[str]:

@@ -86,13 +86,19 @@ class Victims:
         arguments = {part.name: psutil.Process(part.pid).cmdline() for part in parts}
         for part in parts:
             _kill(part.pid)
-        if "node" in names:  # its pods live on, unseen, until the next agent ends them
-            found = pods_of(self._stack, self._namespace, "videojob_renderer")
-            self.disturbed |= {variables[environment.POD_NAME] for _, variables in found}
+        is_node = "node" in names  # its pods live on, unseen, until the next agent ends them
+        if is_node:
+            self._note_renderers()
         time.sleep(blow.outage_seconds)
+        if is_node:
+            self._note_renderers()  # one that was just being started was no renderer yet
         for part in parts:
             self._bring_back(part, arguments[part.name])
         return f"{' and '.join(names)} killed, back after {blow.outage_seconds:.1f} s"
+
+    def _note_renderers(self) -> None:
+        found = pods_of(self._stack, self._namespace, "videojob_renderer")
+        self.disturbed |= {variables[environment.POD_NAME] for _, variables in found}
 
     def _bring_back(self, part: Part, arguments: list[str]) -> None:
         stack = self._stack

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from videojob.names import checkpoint_key
 from videojob_renderer.environment import Settings
@@ -25,10 +25,13 @@ MAX_BYTES = 512 * 2**20
 LAST_WRITE_SECONDS = 45.0
 """How long the end of a pod waits for its last checkpoint: half of the 90 s that `interruption` gives it."""
 
-FETCH_PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 30.0
+"""How long S3 is waited for at either end; beyond it a pod begins anew, or leaves the checkpoint behind."""
+
 _PAUSE_SECONDS = 1.0
 
 Encode = Callable[[], bytes]
+_Found = TypeVar("_Found")
 
 
 class CheckpointStore:
@@ -90,23 +93,15 @@ class CheckpointStore:
             _log.warning("the checkpoint was left in S3: its last write has not ended")
             return
         try:
-            self._storage.delete(self._bucket, self._key)
+            _patiently(lambda: self._storage.delete(self._bucket, self._key))
         except (StorageAway, StorageUnavailable) as error:
             _log.warning("the checkpoint was left in S3: %s", error)
 
     def _fetch(self) -> None:
-        deadline = time.monotonic() + FETCH_PATIENCE_SECONDS
-        while True:
-            try:
-                self._found = self._storage.get(self._bucket, self._key, MAX_BYTES)
-            except StorageAway as error:
-                if time.monotonic() < deadline:
-                    time.sleep(_PAUSE_SECONDS)
-                    continue
-                _log.warning("no checkpoint could be read, beginning anew: %s", error)
-            except (StorageUnavailable, ObjectTooLarge) as error:
-                _log.warning("no checkpoint could be read, beginning anew: %s", error)
-            return
+        try:
+            self._found = _patiently(lambda: self._storage.get(self._bucket, self._key, MAX_BYTES))
+        except (StorageAway, StorageUnavailable, ObjectTooLarge) as error:
+            _log.warning("no checkpoint could be read, beginning anew: %s", error)
 
     def _write(self) -> None:
         while encode := self._take():
@@ -120,3 +115,14 @@ class CheckpointStore:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             encode, self._waiting = self._waiting, None
             return encode
+
+
+def _patiently(call: Callable[[], _Found]) -> _Found:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return call()
+        except StorageAway:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_PAUSE_SECONDS)

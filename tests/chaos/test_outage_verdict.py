@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 import pytest
 from bench.chaos.findings import Findings, Manifest
@@ -61,6 +62,7 @@ RIGHT = Findings(
     unplayable=[],
     objects=[f"outage/job-{kind.name}/job-{kind.name}-{kind.attempts}/video.mp4" for kind in jobs.ALL],
     unfinished_uploads=[],
+    read_at=datetime.now(UTC),
 )
 TOLD = [told(jobs.DONE), told(jobs.ENDS)]
 
