@@ -14,8 +14,8 @@ class TerminationMessage(BaseModel):
     Attributes:
         reason: a word of `videojob.reasons.Reason`; a plain string, so that an older operator reads a newer renderer.
         message: one sentence for the user, without the prompt.
-        artifacts: `status.artifacts` of a finished render whose status could not be written: the files are in S3. Of a
-            container that ended with 0 the operator records them.
+        artifacts: `status.artifacts` of a finished render: the files are in S3. Of a container that ended with 0 the
+            operator records them where the VideoJob does not have them.
     """
 
     model_config = ConfigDict(frozen=True)

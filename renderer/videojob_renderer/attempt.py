@@ -77,6 +77,8 @@ class _Attempt:
             self._reporter = Reporter(settings, writer, Watchdog(self._end_hung))
             self._render(settings, self._reporter)
             self._interruption.ignore()
+            # The record may be lost all the same: a cluster that comes back from a backup knows of this pod, at best.
+            self._leave_result(self._reporter, "the video is in S3, and recorded")
         except Exception as error:  # noqa: BLE001 - whatever it is, it must be told
             self._interruption.ignore()
             return self._end_failed(error)
@@ -153,12 +155,12 @@ class _Attempt:
             self._reporter.abandon(INTERRUPTED_COMMIT_PATIENCE_SECONDS if complete else ABANDON_PATIENCE_SECONDS)
         except StatusUnavailable as error:
             _log.warning("the last status was not written: %s", error)
-            return complete and isinstance(error, StatusAway) and self._leave_result(self._reporter)
+            away = "the video is in S3; the API server was away and could not be told"
+            return complete and isinstance(error, StatusAway) and self._leave_result(self._reporter, away)
         return complete
 
-    def _leave_result(self, reporter: Reporter) -> bool:
+    def _leave_result(self, reporter: Reporter, message: str) -> bool:
         """Leave the result in the last words: the kubelet passes them on when the API server is back."""
-        message = "the video is in S3; the API server was away and could not be told"
         words = TerminationMessage(reason=Reason.COMPLETED, message=message, artifacts=reporter.artifacts)
         return last_words.leave(self._environ, words)
 

@@ -106,8 +106,11 @@ def test_a_cluster_that_comes_back_from_a_snapshot_has_its_videojobs_and_renders
         wait_for(lambda: (cluster.job("kept") or {})["status"].get("succeeded"), "the end of the Job", seconds=240)
         kept, job = cluster.get("kept"), cluster.job("kept") or {}
         video = rest.get("/video/kept").raise_for_status().content
+        cluster.create("between")
+        cluster.wait_for_phase("between", "Starting", "Running", seconds=240)
 
         run_commands(commands("Save a snapshot"), tmp_path, etcd.environment, tools)
+        between = cluster.wait_for_phase("between", "Succeeded", seconds=300)["status"]["artifacts"]
         cluster.create("later")
         cluster.wait_for_phase("later", "Starting", "Running", "Uploading", "Succeeded", seconds=240)
         wait_for(lambda: rest.get("/status/later").status_code == 200, "the API's knowing of it", seconds=240)
@@ -123,6 +126,8 @@ def test_a_cluster_that_comes_back_from_a_snapshot_has_its_videojobs_and_renders
 
         cluster.patch("waiting", {"spec": {"suspend": False}})
         cluster.wait_for_phase("waiting", "Starting", "Running", "Uploading", "Succeeded", seconds=600)
+        again = cluster.wait_for_phase("between", "Succeeded", seconds=600)["status"]
+        assert (again["artifacts"], again["attempts"]) == (between, 1)
         assert cluster.get("kept") == kept
         assert (cluster.job("kept") or {})["metadata"]["uid"] == job["metadata"]["uid"]
         assert len(cluster.pods("kept")) == 1

@@ -107,7 +107,7 @@ def test_a_request_becomes_a_video_in_s3_and_a_status(
     assert report.seconds is not None
     assert all(seconds is not None for seconds in report.seconds.model_dump().values())
 
-    assert not run.termination_log.exists()
+    assert (run.last_words["reason"], run.last_words["artifacts"]) == ("Completed", last["artifacts"])
     assert not list(run.scratch.glob("videojob-*"))
     assert SECRET not in run.text
     assert all(SECRET not in json.dumps(request) for request in api.requests)

@@ -123,8 +123,15 @@ class Agent:
             self._on_gone(uid)
         for pod in pods:
             self._on_pod(pod, after_restart=first)
+            if not first:
+                self._tell_again(self._runs[pod["metadata"]["uid"]])
         if first:
             self._state.keep_only(listed)
+
+    def _tell_again(self, run: PodRun) -> None:
+        """Say once more what an API server that came back from a backup has forgotten."""
+        if run.pod.get("status", {}).get("phase", "Pending") != run.phase and not run.being_deleted:
+            self._errand(self._publisher.publish(run, run.phase, again=True))
 
     def _on_pod(self, pod: Manifest, *, after_restart: bool = False) -> None:
         """Note the latest object of a Pod; begin its life at first sight."""
