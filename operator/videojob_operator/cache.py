@@ -68,8 +68,14 @@ class Cache:
         objects = [found for named in list(self._objects[Kind.VIDEO_JOBS].values()) for found in list(named.values())]
         return [found.phase for found in objects]
 
-    def absorb(self, kind: Kind, manifest: Manifest) -> Key | None:
+    def absorb(self, kind: Kind, manifest: Manifest, listed_at: int = 0) -> Key | None:
         """Take in an object, unless this version of it or a newer one is known.
+
+        Args:
+            kind: of the object.
+            manifest: the object.
+            listed_at: resourceVersion of the list it comes from. A version in between that list does not show is of
+                a past that is undone: the cluster came back from a backup.
 
         Returns:
             The key of the VideoJob concerned; None where this is no news, such as the echo of an own write, and for a
@@ -80,7 +86,7 @@ class Cache:
             return None
         objects = self._objects[kind].setdefault(key, {})
         name = manifest["metadata"]["name"]
-        if name in objects and _version(manifest) <= objects[name].version:
+        if name in objects and _is_no_news(objects[name].version, _version(manifest), listed_at):
             return None
         objects[name] = _Kept.of(kind, manifest)
         return key
@@ -132,6 +138,10 @@ def _video_job_key(kind: Kind, manifest: Manifest) -> Key | None:
         return key_of(manifest)
     name = manifest["metadata"].get("labels", {}).get(NAME_LABEL)
     return Key(manifest["metadata"]["namespace"], name) if name else None
+
+
+def _is_no_news(known: int, version: int, listed_at: int) -> bool:
+    return known == version or known > max(version, listed_at)
 
 
 def _version(manifest: Manifest) -> int:

@@ -35,9 +35,9 @@ class Context:
     clock: Callable[[], datetime]
     may_act: asyncio.Event
 
-    def learn(self, kind: Kind, manifest: Manifest) -> None:
-        """Take in an object."""
-        if key := self.cache.absorb(kind, manifest):
+    def learn(self, kind: Kind, manifest: Manifest, listed_at: int = 0) -> None:
+        """Take in an object, for which see `Cache.absorb`."""
+        if key := self.cache.absorb(kind, manifest, listed_at):
             self.queue.add(key)
 
     def forget(self, kind: Kind, manifest: Manifest) -> None:

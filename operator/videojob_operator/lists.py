@@ -53,6 +53,6 @@ class Lists:
         async for page, of_list in self._context.client.list_pages(kind, namespace, selector):
             version = of_list
             for manifest in page:
-                self._context.learn(kind, manifest)
+                self._context.learn(kind, manifest, of_list)
                 uids.add(uid_of(manifest))
         return uids, version

@@ -142,6 +142,16 @@ def test_the_end_of_an_object_does_not_take_its_namesake_along() -> None:
     assert not cache.video_job_keys()
 
 
+def test_a_full_list_of_a_cluster_that_came_back_from_a_backup_takes_the_place_of_what_has_not_happened() -> None:
+    cache = Cache()
+    cache.absorb(Kind.VIDEO_JOBS, versioned(w.video_job(status={"phase": "Succeeded"}), 500))
+    listed = versioned(w.video_job(status={"phase": "Running"}), 400)
+    assert cache.absorb(Kind.VIDEO_JOBS, listed, listed_at=499) is None, "an own write, newer than the list"
+    assert cache.absorb(Kind.VIDEO_JOBS, listed, listed_at=1_000_000_500) == KEY
+    assert cache.phases() == ["Running"]
+    assert cache.absorb(Kind.VIDEO_JOBS, listed, listed_at=1_000_000_501) is None, "the same again"
+
+
 def test_a_full_list_drops_what_a_broken_watch_missed_and_keeps_what_is_newer() -> None:
     cache = Cache()
     cache.absorb(Kind.VIDEO_JOBS, versioned(w.video_job(), 10))
