@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sse_starlette import ServerSentEvent
 
 from videojob.phases import TERMINAL_PHASES
-from videojob_api.records import Manifest, Record
+from videojob_api.records import Record
 from videojob_api.refusals import unknown_job
 from videojob_api.standing import Standing
 from videojob_api.store import JobStore
@@ -19,7 +19,7 @@ from videojob_api.store import JobStore
 HEARTBEAT_SECONDS = 15
 RETRY_MILLISECONDS = 2000
 
-Describe = Callable[[Manifest, Standing], str]
+Describe = Callable[[Record, Standing], str]
 """Makes the data of an event."""
 
 
@@ -95,6 +95,6 @@ class Feed:
         """Return the text of an event, made once for all who listen to the job."""
         made = self._made.get(record.name)
         if made is None or made[0] != event_id:
-            job = record.manifest()
-            made = self._made[record.name] = event_id, self._describe(job, self._jobs.standing(job))
+            text = self._describe(record, self._jobs.standing_of(record))
+            made = self._made[record.name] = event_id, text
         return made[1]

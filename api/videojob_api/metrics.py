@@ -22,11 +22,16 @@ _ROUTE_LABELS = ("method", "route")
 
 
 class Metrics:
-    """All metrics of one service, in a registry of their own."""
+    """All metrics of one service, in a registry of their own.
+
+    Attributes:
+        in_progress: requests, streams and downloads under way.
+    """
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         self._stores: tuple[JobStore, ...] = ()
+        self._counted: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._requests = Counter(
             "videojob_api_requests", "Answered requests.", (*_ROUTE_LABELS, "status"), registry=registry
         )
@@ -37,9 +42,11 @@ class Metrics:
             buckets=_BUCKETS,
             registry=registry,
         )
-        self.in_progress = Gauge(
+        self.in_progress = 0
+        under_way = Gauge(
             "videojob_api_requests_in_progress", "Requests, streams and downloads under way.", registry=registry
         )
+        under_way.set_function(lambda: self.in_progress)
         stale = Gauge("videojob_api_stale_seconds", "For how long the API server has not answered.", registry=registry)
         stale.set_function(lambda: max((store.stale_seconds() for store in self._stores), default=0.0))
         build = Gauge("videojob_api_build_info", "Always 1.", ("version",), registry=registry)
@@ -59,9 +66,16 @@ class Metrics:
             status: of the answer.
             seconds: until the answer began.
         """
-        method = method if method in _METHODS else "other"
-        self._requests.labels(method, route or "none", str(status)).inc()
-        self._seconds.labels(method, route or "none").observe(seconds)
+        kind = method if method in _METHODS else "other", route or "none", status
+        counted = self._counted.get(kind) or self._count_kind(*kind)
+        counted[0].inc()
+        counted[1].observe(seconds)
+
+    def _count_kind(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        """Begin to count requests of a kind. There are few kinds, and to look one up by its labels takes its time."""
+        counted = self._requests.labels(method, route, str(status)), self._seconds.labels(method, route)
+        self._counted[method, route, status] = counted
+        return counted
 
     def render(self) -> bytes:
         """Return all of them in Prometheus' text format."""

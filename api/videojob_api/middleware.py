@@ -2,19 +2,18 @@
 
 import logging
 import re
+import secrets
 import time
-import uuid
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from videojob.tracing import legal_traceparent
 from videojob_api import logs, staleness
-from videojob_api.access.gate import CALLER
+from videojob_api.access.gate import CALLER, header_of
 from videojob_api.errors import ApiError
 from videojob_api.failures import error_response
 from videojob_api.metrics import Metrics
-from videojob_api.safety import make_safe
+from videojob_api.safety import missing_in
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +33,14 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        token = logs.request_id.set(_id_of(headers))
-        trace = logs.traceparent.set(legal_traceparent(headers.get("traceparent")))
+        token = logs.request_id.set(_usable_id(header_of(scope, b"x-request-id")))
+        trace = logs.traceparent.set(legal_traceparent(header_of(scope, b"traceparent")))
         staleness.begin()
+        self._metrics.in_progress += 1
         try:
-            with self._metrics.in_progress.track_inprogress():
-                await self._serve(scope, receive, send)
+            await self._serve(scope, receive, send)
         finally:
+            self._metrics.in_progress -= 1
             logs.traceparent.reset(trace)
             logs.request_id.reset(token)
 
@@ -53,10 +52,8 @@ class RequestMiddleware:
             nonlocal status, waited
             if message["type"] == "http.response.start":
                 status, waited = message["status"], time.monotonic() - began
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = logs.request_id.get()
-                headers.update(staleness.header())
-                make_safe(headers)
+                headers = [*message["headers"], (b"x-request-id", logs.request_id.get().encode()), *staleness.headers()]
+                message["headers"] = headers + missing_in(headers)
             await send(message)
 
         try:
@@ -72,9 +69,8 @@ class RequestMiddleware:
             _log_access(scope, status, time.monotonic() - began)
 
 
-def _id_of(headers: Headers) -> str:
-    given = headers.get("x-request-id", "")
-    return given if _USABLE_ID.fullmatch(given) else uuid.uuid4().hex
+def _usable_id(given: str | None) -> str:
+    return given if given and _USABLE_ID.fullmatch(given) else secrets.token_hex(16)
 
 
 def _route_of(scope: Scope) -> str | None:

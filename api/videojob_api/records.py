@@ -4,12 +4,13 @@ A manifest as a dict takes some eight kilobytes, packed one: ten thousand jobs f
 unpacked when somebody asks for the job.
 """
 
-import json
 import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from sys import intern
 from typing import Any, NamedTuple
+
+from pydantic_core import from_json, to_json
 
 from videojob.phases import Phase
 
@@ -41,6 +42,10 @@ class Record:
         waits: the job waits for a GPU, and nobody holds it back.
         shape: None until the operator has filled in the defaults.
         render_seconds: how long the render took; None unless it succeeded.
+        started: startTime, empty before it.
+        completed: completionTime, empty before it.
+        told_seconds: until the end, as the renderer that is at work said last.
+        told_at: when it said so; may be empty.
         gpu_percent: GPU use that the renderer reports.
         packed: the manifest, for `manifest`.
     """
@@ -56,7 +61,10 @@ class Record:
     shape: Shape | None
     steps: int
     render_seconds: float | None
+    started: str
     completed: str
+    told_seconds: int | None
+    told_at: str
     gpu_percent: int | None
     packed: bytes
 
@@ -72,7 +80,7 @@ class Record:
 
     def manifest(self) -> Manifest:
         """Return the VideoJob."""
-        unpacked: Manifest = json.loads(zlib.decompress(self.packed))
+        unpacked: Manifest = from_json(zlib.decompress(self.packed), cache_strings="keys")
         return unpacked
 
 
@@ -81,7 +89,7 @@ def remember(job: Manifest) -> Record:
     meta = {key: value for key, value in job["metadata"].items() if key not in _UNUSED_METADATA}
     spec, status = job["spec"], job.get("status") or {}
     phase = status.get("phase") or ""
-    resolved = status.get("resolved") or {}
+    resolved, progress = status.get("resolved") or {}, status.get("progress") or {}
     return Record(
         name=meta["name"],
         uid=meta["uid"],
@@ -94,9 +102,12 @@ def remember(job: Manifest) -> Record:
         shape=_shape(resolved),
         steps=resolved.get("steps") or 0,
         render_seconds=_render_seconds(status) if phase == Phase.SUCCEEDED else None,
+        started=status.get("startTime") or "",
         completed=status.get("completionTime") or "",
+        told_seconds=progress.get("etaSeconds") if progress.get("podName") == status.get("podName") else None,
+        told_at=progress.get("updatedTime") or "",
         gpu_percent=(status.get("renderer") or {}).get("gpuUtilization"),
-        packed=zlib.compress(json.dumps({**job, "metadata": meta}, separators=(",", ":")).encode(), _FAST),
+        packed=zlib.compress(to_json({**job, "metadata": meta}), _FAST),
     )
 
 

@@ -24,7 +24,7 @@ from videojob_api.readiness import Readiness
 from videojob_api.settings import Authentication, Settings
 from videojob_api.storage import Storage
 from videojob_api.store import JobStore
-from videojob_api.views import describe
+from videojob_api.views import describe_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Served]:
                 storage=storage,
                 health=HealthReport(jobs),
                 readiness=readiness,
-                feed=Feed(jobs, lambda job, standing: describe(job, standing).model_dump_json()),
+                feed=Feed(jobs, lambda record, standing: describe_record(record, standing).model_dump_json()),
                 random=SystemRandom(),
             )
             for name, jobs in stores.items()
@@ -118,14 +118,16 @@ def _guard(settings: Settings, cluster: ApiServer) -> Guard:
             return OpenHouse(settings.requests_per_minute)
 
 
-async def _of_request(request: Request) -> Services:
-    """Return the services for the namespace that the gate decided on.
-
-    Asynchronous, as all dependencies are here: for any other FastAPI wakes a thread, which costs more than the answer.
-    """
+def services_of(request: Request) -> Services:
+    """Return the services for the namespace that the gate decided on."""
     served: Served = request.app.state.served
     namespace = request.scope.get(gate.NAMESPACE)
     return served.namespaces[namespace] if namespace else served.default
+
+
+async def _of_request(request: Request) -> Services:
+    # Asynchronous, as all dependencies are: for any other FastAPI wakes a thread, which costs more than the answer.
+    return services_of(request)
 
 
 ServicesOf = Annotated[Services, Depends(_of_request)]

@@ -3,7 +3,10 @@
 import math
 from contextvars import ContextVar
 
+from videojob_api.safety import RawHeaders
+
 HEADER = "X-Videojob-Stale-Seconds"
+_RAW_HEADER = HEADER.lower().encode()
 
 _seconds: ContextVar[float] = ContextVar("stale_seconds", default=0.0)
 
@@ -18,7 +21,7 @@ def tell(seconds: float) -> None:
     _seconds.set(seconds)
 
 
-def header() -> dict[str, str]:
+def headers() -> RawHeaders:
     """Return the header for the answer of this request; none where it is fresh."""
     seconds = _seconds.get()
-    return {HEADER: str(math.ceil(seconds))} if seconds else {}
+    return [(_RAW_HEADER, str(math.ceil(seconds)).encode())] if seconds else []

@@ -6,7 +6,7 @@ from datetime import datetime
 from videojob.phases import TERMINAL_PHASES
 from videojob_api.cache import Cache
 from videojob_api.estimates import eta_of_running, eta_of_waiting
-from videojob_api.records import Manifest, Record
+from videojob_api.records import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,32 +22,22 @@ class Standing:
     eta_seconds: int | None = None
 
 
-def standing_of(job: Manifest, cache: Cache, now: datetime) -> Standing:
-    """Return where a job stands at this moment."""
-    record = cache.get(job["metadata"]["name"])
+NOWHERE = Standing()
+
+
+def standing_of(record: Record | None, cache: Cache, now: datetime) -> Standing:
+    """Return where a job stands at this moment; None is one that is not remembered."""
     if record is None or record.phase in TERMINAL_PHASES:
-        return Standing()
+        return NOWHERE
     render_seconds = cache.render_times.expected(record.shape, record.steps)
     ahead = cache.ahead_of(record)
     if ahead is not None:
         return Standing(ahead + 1, eta_of_waiting(ahead, cache.running(record.profile), render_seconds))
-    return Standing(eta_seconds=_eta_at_work(job, record, render_seconds, now))
-
-
-def _eta_at_work(job: Manifest, record: Record, render_seconds: float | None, now: datetime) -> int | None:
     if not record.works:
-        return None
-    status = job.get("status") or {}
-    progress = status.get("progress") or {}
-    is_current = progress.get("podName") == status.get("podName")
-    return eta_of_running(
-        progress.get("etaSeconds") if is_current else None,
-        _moment(progress.get("updatedTime")),
-        render_seconds,
-        _moment(status.get("startTime")),
-        now,
-    )
+        return NOWHERE
+    started, told_at = _moment(record.started), _moment(record.told_at)
+    return Standing(eta_seconds=eta_of_running(record.told_seconds, told_at, render_seconds, started, now))
 
 
-def _moment(text: str | None) -> datetime | None:
+def _moment(text: str) -> datetime | None:
     return datetime.fromisoformat(text) if text else None

@@ -17,7 +17,7 @@ from videojob_api.cache import Cache, Place
 from videojob_api.errors import ClusterUnavailable, UnknownJob
 from videojob_api.informer import Informer
 from videojob_api.kubernetes import VideoJobs
-from videojob_api.records import Manifest, Record
+from videojob_api.records import Manifest, Record, remember
 from videojob_api.standing import Standing, standing_of
 
 DELETE_SEEN_SECONDS = 1.0
@@ -71,11 +71,12 @@ class JobStore:
             UnknownJob: there is none.
             ClusterUnavailable: it is not known here, and Kubernetes does not answer.
         """
-        record = self.cache.get(name)
-        if record is None:
-            return await self.get_live(name)
-        self._tell_age()
-        return record.manifest()
+        record = self._remembered(name)
+        return await self.get_live(name) if record is None else record.manifest()
+
+    async def get_record(self, name: str) -> Record:
+        """Return what is remembered of a VideoJob, asked for where it was not; raises what `get` raises."""
+        return self._remembered(name) or remember(await self.get_live(name))
 
     async def get_live(self, name: str) -> Manifest:
         """Return a VideoJob as the API server knows it now."""
@@ -152,7 +153,11 @@ class JobStore:
 
     def standing(self, job: Manifest) -> Standing:
         """Return where a job stands in its line, and when it may end."""
-        return standing_of(job, self.cache, datetime.now(UTC))
+        return self.standing_of(self.cache.get(job["metadata"]["name"]))
+
+    def standing_of(self, record: Record | None) -> Standing:
+        """Return the same of a job that was remembered."""
+        return standing_of(record, self.cache, datetime.now(UTC))
 
     async def probe(self) -> None:
         """Return when the API server answers and lets us list VideoJobs."""
@@ -166,6 +171,12 @@ class JobStore:
             if known := self.cache.get(name):
                 self.cache.forget(name, known.uid)
             raise
+
+    def _remembered(self, name: str) -> Record | None:
+        record = self.cache.get(name)
+        if record is not None:
+            self._tell_age()
+        return record
 
     def _tell_age(self) -> None:
         staleness.tell(self._informer.stale_seconds())

@@ -4,15 +4,20 @@ Manifests are read as plain dicts: an operator newer than this API may write fie
 and a client should see its job all the same.
 """
 
+from functools import lru_cache
 from typing import Any
 
 from videojob.names import RESTORED_FROM_ANNOTATION
 from videojob.phases import Phase
 from videojob_api.answers import JobAnswer, JobProgress, ListedJob, StatusWord
+from videojob_api.records import Record
 from videojob_api.spelling import SNAKE_CASE
-from videojob_api.standing import Standing
+from videojob_api.standing import NOWHERE, Standing
 
 Manifest = dict[str, Any]
+
+REMEMBERED = 1024
+"""So many answers are kept, a kilobyte or two each."""
 
 STATUS_WORDS: dict[str, StatusWord] = {
     "": "pending",  # the operator has not seen it yet
@@ -64,9 +69,26 @@ def has_ended(job: Manifest) -> bool:
     return word_of(job) in {"completed", "failed"}
 
 
-def describe(job: Manifest, standing: Standing = Standing()) -> JobAnswer:  # noqa: B008 - frozen
+def describe(job: Manifest, standing: Standing = NOWHERE) -> JobAnswer:
     """Tell a client where its job stands."""
     return JobAnswer(**_fields(job, standing))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _describe_record(record: Record) -> JobAnswer:
+    return describe(record.manifest())
+
+
+def describe_record(record: Record, standing: Standing) -> JobAnswer:
+    """Tell a client where its job stands, as `describe` does.
+
+    What a record says never changes, so most clients that ask again are told what was made out of it before; what
+    depends on the moment and on other jobs is not kept.
+    """
+    told = _describe_record(record)
+    if standing == NOWHERE:
+        return told
+    return told.model_copy(update={"queue_position": standing.queue_position, "eta_seconds": standing.eta_seconds})
 
 
 def describe_listed(job: Manifest, standing: Standing) -> ListedJob:

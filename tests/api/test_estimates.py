@@ -34,7 +34,7 @@ def standing(name: str, *jobs: Any) -> Standing:
         cache.absorb(job)
     record = cache.get(name)
     assert record
-    return standing_of(record.manifest(), cache, NOW)
+    return standing_of(record, cache, NOW)
 
 
 def test_without_any_earlier_render_there_is_a_place_but_no_time() -> None:

@@ -111,3 +111,9 @@ async def test_the_log_names_the_trace(server: Any, settings: Settings) -> None:
     made = [line.get("trace_id") for line in server.lines() if line["message"] in {"job created", "answered"}]
     assert made.count(TRACE) == 2
     assert made.count(None) >= 2
+
+
+async def test_a_request_is_under_way_until_it_is_answered_however_it_ends(away: httpx.AsyncClient) -> None:
+    for path in ("/status/job-1", "/status/NO", "/no/such/route", "/models"):
+        await away.get(path)
+    assert (await measured(away))["videojob_api_requests_in_progress",] == 1

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from videojob_api.access.callers import Caller, Guard
@@ -12,6 +11,7 @@ from videojob_api.errors import ApiError, Forbidden
 from videojob_api.failures import error_response
 
 NAMESPACE_HEADER = "X-Videojob-Namespace"
+_RAW_NAMESPACE_HEADER = NAMESPACE_HEADER.lower().encode()
 
 CALLER = "videojob.caller"
 NAMESPACE = "videojob.namespace"
@@ -24,6 +24,7 @@ OPEN_FOLDERS = ("/page/", "/docs/")
 INTERNAL_FOLDER = "/internal/"
 """For renderers, who show another kind of token: `videojob_api.broker` asks them for it."""
 
+_NOT_GUARDED_HERE = (*OPEN_FOLDERS, INTERNAL_FOLDER)
 _SCHEME = "bearer "
 
 
@@ -47,12 +48,11 @@ class Gate:
             RateLimited: it calls too often.
             Forbidden: it may not do this.
         """
-        headers = Headers(scope=scope)
         client = scope.get("client")
-        caller = await self.guard.admit(token_of(headers), client[0] if client else "")
+        caller = await self.guard.admit(token_of(header_of(scope, b"authorization")), client[0] if client else "")
         scope[CALLER] = caller.name
         self.rates.count(caller)
-        namespace = headers.get(NAMESPACE_HEADER) or caller.namespace or self.namespaces[0]
+        namespace = header_of(scope, _RAW_NAMESPACE_HEADER) or caller.namespace or self.namespaces[0]
         if namespace not in self.namespaces or caller.namespace not in {None, namespace}:
             raise Forbidden(f"{caller.name} sees no namespace {namespace[:64]!r} here", field=NAMESPACE_HEADER)
         await self.guard.permit(caller, namespace, verbs_of(scope["method"], scope["path"]))
@@ -79,10 +79,19 @@ class GateMiddleware:
 
 def is_open(path: str) -> bool:
     """Tell whether a path is not guarded here: it is for everyone, or has a guard of its own."""
-    return path in OPEN_PATHS or path.startswith((*OPEN_FOLDERS, INTERNAL_FOLDER))
+    return path in OPEN_PATHS or path.startswith(_NOT_GUARDED_HERE)
 
 
-def token_of(headers: Headers) -> str | None:
-    """Return the token of the header Authorization."""
-    given = headers.get("authorization", "")
+def header_of(scope: Scope, name: bytes) -> str | None:
+    """Return a header of a request, the first of its name; the name in small letters."""
+    for each, value in scope["headers"]:
+        if each == name:
+            text: str = value.decode("latin-1")
+            return text
+    return None
+
+
+def token_of(authorization: str | None) -> str | None:
+    """Return the token of a header Authorization."""
+    given = authorization or ""
     return given[len(_SCHEME) :].strip() if given[: len(_SCHEME)].lower() == _SCHEME else None

@@ -24,7 +24,7 @@ async def sign(request: Request) -> JSONResponse:
     counter = served.counter
     if counter is None:
         raise Forbidden("this service signs nothing for renderers: they have keys of their own here")
-    attempt = await counter.admit(token_of(request.headers))
+    attempt = await counter.admit(token_of(request.headers.get("Authorization")))
     request.scope[CALLER] = f"{attempt.namespace}/{attempt.pod_name}"
     granted = await counter.grant(attempt, await read_bytes(request, MAX_BODY_BYTES))
     return JSONResponse(granted.dump())

@@ -7,7 +7,7 @@ from sse_starlette import EventSourceResponse
 
 from videojob_api.events import HEARTBEAT_SECONDS, Feed
 from videojob_api.failures import can_fail_with
-from videojob_api.routes.jobs import JobId
+from videojob_api.routes.ids import JobId
 from videojob_api.services import ServicesOf
 
 router = APIRouter(tags=["jobs"])

@@ -1,20 +1,18 @@
-"""What becomes of jobs: their status, the list, cancel, delete."""
+"""What becomes of jobs: the list, one with its request, cancel, delete."""
 
 import logging
-import re
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from videojob.names import MAX_NAME_LENGTH, NAME_PATTERN
 from videojob.phases import Phase
 from videojob.request import ModelName
 from videojob_api.answers import JobAnswer, JobList, ListedJob, StatusWord
 from videojob_api.errors import JobEnded
 from videojob_api.failures import can_fail_with
 from videojob_api.records import Record
-from videojob_api.refusals import unknown_job
+from videojob_api.routes.ids import JobId
 from videojob_api.services import ServicesOf
 from videojob_api.tokens import place_of, token_of
 from videojob_api.views import (
@@ -49,28 +47,6 @@ class ListQuery(BaseModel):
         if self.status is not None and word_of_phase(record.phase) != self.status:
             return False
         return self.model is None or record.model == self.model
-
-
-def legal_id(job_id: str) -> str:
-    """Return an id that a VideoJob can have; any other can stand for no job.
-
-    Raises:
-        UnknownJob: no job is called like this.
-    """
-    if len(job_id) > MAX_NAME_LENGTH or not re.fullmatch(NAME_PATTERN, job_id):
-        raise unknown_job(job_id)
-    return job_id
-
-
-JobId = Annotated[str, AfterValidator(legal_id)]
-"""A route's parameter of this type is the id in its path."""
-
-
-@router.get("/status/{job_id}", responses=can_fail_with(404, 503))
-async def status(job_id: JobId, services: ServicesOf) -> JobAnswer:
-    """Tell where a job stands. Ask until `status` is `completed` or `failed`."""
-    job = await services.jobs.get(job_id)
-    return describe(job, services.jobs.standing(job))
 
 
 @router.get("/jobs", responses=can_fail_with(422, 503))

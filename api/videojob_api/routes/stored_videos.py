@@ -15,7 +15,7 @@ from videojob_api.openai.requests import VideoQuery
 from videojob_api.openai.views import POLL_AFTER_MS, video_of
 from videojob_api.records import remember
 from videojob_api.routes.events import EVENTS, LastEventId, stream
-from videojob_api.routes.jobs import JobId, legal_id
+from videojob_api.routes.ids import JobId, legal_id
 from videojob_api.services import Services, ServicesOf
 from videojob_api.views import Manifest
 

@@ -7,7 +7,7 @@ from fastapi.responses import StreamingResponse
 
 from videojob_api.delivery import deliver
 from videojob_api.failures import can_fail_with
-from videojob_api.routes.jobs import JobId
+from videojob_api.routes.ids import JobId
 from videojob_api.services import ServicesOf
 
 router = APIRouter(tags=["videos"])

@@ -12,7 +12,7 @@ from videojob_api.openai.inputs import store_image, take_image
 from videojob_api.openai.requests import order_in_protocol, remix
 from videojob_api.openai.views import POLL_AFTER_MS, video_of
 from videojob_api.routes.generate import IdempotencyKey
-from videojob_api.routes.jobs import JobId
+from videojob_api.routes.ids import JobId
 from videojob_api.routes.stored_videos import POLL_HEADER
 from videojob_api.services import Services, ServicesOf
 from videojob_api.views import job_id_of
