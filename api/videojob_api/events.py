@@ -5,7 +5,7 @@ VideoJob and the place in the queue, which are the same on every replica: a clie
 whichever replica, is told only what is new. All who listen to one job are sent the same text, which is made once.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from sse_starlette import ServerSentEvent
@@ -13,14 +13,11 @@ from sse_starlette import ServerSentEvent
 from videojob.phases import TERMINAL_PHASES
 from videojob_api.records import Record
 from videojob_api.refusals import unknown_job
-from videojob_api.standing import Standing
 from videojob_api.store import JobStore
+from videojob_api.views import text_of
 
 HEARTBEAT_SECONDS = 15
 RETRY_MILLISECONDS = 2000
-
-Describe = Callable[[Record, Standing], str]
-"""Makes the data of an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +35,10 @@ class Mark:
 
 
 class Feed:
-    """Events of jobs in one form."""
+    """Events of jobs."""
 
-    def __init__(self, jobs: JobStore, describe: Describe) -> None:
+    def __init__(self, jobs: JobStore) -> None:
         self._jobs = jobs
-        self._describe = describe
-        self._made: dict[str, tuple[str, str]] = {}
 
     async def mark(self, name: str) -> Mark:
         """Return how far a job has come.
@@ -66,35 +61,23 @@ class Feed:
             uid: of the job; a namesake is another one.
             last_id: id of the event that the client got last.
         """
-        try:
-            with self._jobs.cache.listening(name) as bell:
-                while True:
-                    bell.clear()
-                    record = self._jobs.cache.get(name)
-                    if record is None or record.uid != uid:
-                        yield ServerSentEvent("{}", event="deleted")
-                        return
-                    mark = self._mark(record)
-                    if mark.id != last_id:
-                        last_id = mark.id
-                        yield ServerSentEvent(
-                            self._data(record, mark.id), event="status", id=mark.id, retry=RETRY_MILLISECONDS
-                        )
-                    if mark.is_last:
-                        return
-                    await bell.wait()
-        finally:
-            self._made.pop(name, None)
+        with self._jobs.cache.listening(name) as bell:
+            while True:
+                bell.clear()
+                record = self._jobs.cache.get(name)
+                if record is None or record.uid != uid:
+                    yield ServerSentEvent("{}", event="deleted")
+                    return
+                mark = self._mark(record)
+                if mark.id != last_id:
+                    last_id = mark.id
+                    text = text_of(record, self._jobs.standing_of(record))
+                    yield ServerSentEvent(text, event="status", id=mark.id, retry=RETRY_MILLISECONDS)
+                if mark.is_last:
+                    return
+                await bell.wait()
 
     def _mark(self, record: Record) -> Mark:
         ahead = self._jobs.cache.ahead_of(record)
         place = 0 if ahead is None else ahead + 1
         return Mark(record.uid, f"{record.version}-{place}", record.phase in TERMINAL_PHASES)
-
-    def _data(self, record: Record, event_id: str) -> str:
-        """Return the text of an event, made once for all who listen to the job."""
-        made = self._made.get(record.name)
-        if made is None or made[0] != event_id:
-            text = self._describe(record, self._jobs.standing_of(record))
-            made = self._made[record.name] = event_id, text
-        return made[1]

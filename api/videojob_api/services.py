@@ -24,7 +24,6 @@ from videojob_api.readiness import Readiness
 from videojob_api.settings import Authentication, Settings
 from videojob_api.storage import Storage
 from videojob_api.store import JobStore
-from videojob_api.views import describe_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Served]:
                 storage=storage,
                 health=HealthReport(jobs),
                 readiness=readiness,
-                feed=Feed(jobs, lambda record, standing: describe_record(record, standing).model_dump_json()),
+                feed=Feed(jobs),
                 random=SystemRandom(),
             )
             for name, jobs in stores.items()

@@ -75,20 +75,19 @@ def describe(job: Manifest, standing: Standing = NOWHERE) -> JobAnswer:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _describe_record(record: Record) -> JobAnswer:
+def text_of(record: Record, standing: Standing) -> str:
+    """Tell a client where its job stands, as JSON: the same for the same record and standing, so it is made once."""
+    told = _described(record)
+    if standing != NOWHERE:
+        changed = {"queue_position": standing.queue_position, "eta_seconds": standing.eta_seconds}
+        told = told.model_copy(update=changed)
+    return told.model_dump_json()
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _described(record: Record) -> JobAnswer:
+    """Of a job at work the seconds that are left change all the time, and nothing else does."""
     return describe(record.manifest())
-
-
-def describe_record(record: Record, standing: Standing) -> JobAnswer:
-    """Tell a client where its job stands, as `describe` does.
-
-    What a record says never changes, so most clients that ask again are told what was made out of it before; what
-    depends on the moment and on other jobs is not kept.
-    """
-    told = _describe_record(record)
-    if standing == NOWHERE:
-        return told
-    return told.model_copy(update={"queue_position": standing.queue_position, "eta_seconds": standing.eta_seconds})
 
 
 def describe_listed(job: Manifest, standing: Standing) -> ListedJob:

@@ -10,7 +10,7 @@ from videojob.phases import Phase
 from videojob_api.cache import Cache
 from videojob_api.records import remember
 from videojob_api.standing import Standing
-from videojob_api.views import describe, describe_record
+from videojob_api.views import describe, text_of
 
 CREATED = "2025-09-14T12:10:30Z"
 RESOLVED = {"model": "CogVideoX-2b", "width": 720, "height": 480, "numFrames": 49, "steps": 50, "seed": 7}
@@ -100,4 +100,4 @@ async def test_a_status_is_what_the_job_itself_tells_but_for_the_request(
 def test_what_is_kept_of_a_record_holds_nothing_of_the_moment() -> None:
     record = remember(at_work(1, 10, 100))
     for standing in (Standing(), Standing(3, 40), Standing(2, 30), Standing(None, 10), Standing()):
-        assert describe_record(record, standing) == describe(record.manifest(), standing)
+        assert text_of(record, standing) == describe(record.manifest(), standing).model_dump_json()

@@ -10,7 +10,6 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel
 
 from videojob_api.routes.ids import legal_id
 from videojob_api.services import services_of
@@ -29,8 +28,3 @@ class DirectRoute(APIRoute):
             return response
 
         return handle
-
-
-def json_of(told: BaseModel) -> Response:
-    """Return an answer as a response."""
-    return Response(told.model_dump_json(), media_type="application/json")

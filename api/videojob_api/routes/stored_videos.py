@@ -14,6 +14,7 @@ from videojob_api.openai.answers import Model, ModelPage, Video, VideoDeleted, V
 from videojob_api.openai.requests import VideoQuery
 from videojob_api.openai.views import POLL_AFTER_MS, video_of
 from videojob_api.records import remember
+from videojob_api.routes.direct import DirectRoute
 from videojob_api.routes.events import EVENTS, LastEventId, stream
 from videojob_api.routes.ids import JobId, legal_id
 from videojob_api.services import Services, ServicesOf
@@ -43,11 +44,19 @@ _EVENTS: dict[int | str, dict[str, Any]] = {
 VariantOf = Annotated[Variant, Query(description="The MP4, its middle frame, or many small frames in one image.")]
 
 
-@router.get("/videos/{video_id}", responses=can_fail_in_protocol_with(404, 503))
-async def retrieve(video_id: JobId, response: Response, services: ServicesOf) -> Video:
+async def retrieve(video_id: JobId, services: ServicesOf) -> Response:
     """Tell where a video stands. A failed one is no error of this call: `status` says so, `error` says why."""
-    response.headers[POLL_HEADER] = str(POLL_AFTER_MS)
-    return video_of(await services.jobs.get(video_id), services.settings.catalogue)
+    video = video_of(await services.jobs.get(video_id), services.settings.catalogue)
+    return Response(video.model_dump_json(), headers={POLL_HEADER: str(POLL_AFTER_MS)}, media_type="application/json")
+
+
+router.add_api_route(
+    "/videos/{video_id}",
+    retrieve,
+    response_model=Video,
+    responses=can_fail_in_protocol_with(404, 503),
+    route_class_override=DirectRoute,
+)
 
 
 @router.get("/videos", responses=can_fail_in_protocol_with(400, 503))
