@@ -52,7 +52,8 @@ class RequestMiddleware:
             nonlocal status, waited
             if message["type"] == "http.response.start":
                 status, waited = message["status"], time.monotonic() - began
-                headers = [*message["headers"], (b"x-request-id", logs.request_id.get().encode()), *staleness.headers()]
+                headers = [*message.get("headers", ()), (b"x-request-id", logs.request_id.get().encode())]
+                headers += staleness.headers()
                 message["headers"] = headers + missing_in(headers)
             await send(message)
 
