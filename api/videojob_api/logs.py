@@ -66,4 +66,4 @@ def write_json_logs() -> None:
     # No line tells of these, and finding them out for each takes a third of its time: see "Optimization" in Python's
     # logging HOWTO.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging._srcfile = None  # type: ignore[attr-defined]  # noqa: SLF001 - the HOWTO's own way
+    logging._srcfile = None  # noqa: SLF001 - the HOWTO's own way
