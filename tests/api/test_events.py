@@ -92,6 +92,8 @@ async def test_who_comes_back_is_told_only_what_is_new(live_url: str, cluster: C
 async def test_one_who_waits_hears_of_the_line(live_url: str, cluster: Cluster) -> None:
     for name in ("first", "second"):
         cluster.create(name)
+    async with httpx.AsyncClient(base_url=live_url, timeout=240) as client:
+        assert (await client.get("/jobs")).status_code == 200  # answered once both are known
     async with following(live_url, "second") as told:
         assert (await anext(told)).data["queue_position"] == 2
         cluster.delete("first")
