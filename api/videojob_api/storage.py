@@ -63,6 +63,7 @@ class Storage:
         self.bucket = bucket
         self._s3 = _client(endpoint)
         self._signer = _client(public_endpoint) if public_endpoint else self._s3
+        self._public_origin: str | None = None
 
     async def find(self, key: str) -> StoredFile:
         """Return what S3 knows of a video.
@@ -118,10 +119,18 @@ class Storage:
             "ResponseContentType": content_type,
             "ResponseContentDisposition": disposition,
         }
-        try:
-            return str(self._signer.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds))
-        except BotoCoreError as error:
-            raise StorageUnavailable("the service has no credentials to sign with") from error
+        return _signed_url(self._signer, "get_object", parameters, seconds)
+
+    def public_origin(self) -> str:
+        """Return the origin of presigned URLs, which depends on bucket and endpoint alone: found out once.
+
+        Raises:
+            StorageUnavailable: there are no credentials to sign with.
+        """
+        if self._public_origin is None:
+            url = urlsplit(self.presigned_url("any", 1, "video/mp4", "inline"))
+            self._public_origin = f"{url.scheme}://{url.netloc}"
+        return self._public_origin
 
     async def sign(self, wishes: Iterable[Wish]) -> tuple[SignedUrl, ...]:
         """Return for each wish a URL that is good for this very request, body included. Asks nobody but for keys.
@@ -144,11 +153,7 @@ class Storage:
             }
         operation = f"{wish.method.lower()}_object"
         # Not the signer of `presigned_url`: renderers reach S3 where the service does.
-        try:
-            url = self._s3.generate_presigned_url(operation, Params=parameters, ExpiresIn=URL_SECONDS)
-        except BotoCoreError as error:
-            raise StorageUnavailable("the service has no credentials to sign with") from error
-        return SignedUrl(url=url, headers=headers)
+        return SignedUrl(url=_signed_url(self._s3, operation, parameters, URL_SECONDS), headers=headers)
 
     async def probe(self) -> None:
         """Return when the bucket answers.
@@ -183,6 +188,13 @@ def _client(endpoint: str | None) -> "S3Client":
         return boto3.Session().client("s3", endpoint_url=endpoint, config=options)
     except (BotoCoreError, ValueError) as error:
         raise ConfigurationError(f"S3: {error}") from error
+
+
+def _signed_url(signer: "S3Client", operation: str, parameters: dict[str, Any], seconds: int) -> str:
+    try:
+        return str(signer.generate_presigned_url(operation, Params=parameters, ExpiresIn=seconds))
+    except BotoCoreError as error:
+        raise StorageUnavailable("the service has no credentials to sign with") from error
 
 
 def key_of(uri: str, bucket: str, folder: str) -> str | None:

@@ -1,14 +1,16 @@
 """What Prometheus is told, the headers of every answer, and the trace of a request."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 from cluster import Cluster
 from prometheus_client.parser import text_string_to_metric_families
+from tests.api.conftest import OpenClient
 
-from videojob_api.settings import Settings
+from videojob_api.settings import Delivery, Settings
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
@@ -72,6 +74,16 @@ async def test_every_answer_keeps_a_browser_from_harm(path: str, away: httpx.Asy
     assert headers["Referrer-Policy"] == "no-referrer"
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert headers["Cache-Control"] in {"no-store", "no-cache", "private, no-cache"}
+
+
+async def test_the_page_may_load_from_where_downloads_are_redirected_to(
+    dead_settings: Settings, open_client: OpenClient
+) -> None:
+    outside = replace(dead_settings, delivery=Delivery.REDIRECT, public_s3_endpoint="https://s3.example.com")
+    async with open_client(outside) as client:
+        for _ in range(2):
+            policy = (await client.get("/")).headers["Content-Security-Policy"]
+            assert "media-src 'self' blob: https://s3.example.com;" in policy
 
 
 async def test_swagger_comes_without_another_host(away: httpx.AsyncClient) -> None:
