@@ -81,7 +81,7 @@ class Controller:
         """
         for pause_seconds in EndlessBackoff():
             try:
-                await self._lists.take_in_everything()
+                await self._lists.begin()
                 break
             except OperatorError as error:
                 self._health.not_ready_because = str(error)

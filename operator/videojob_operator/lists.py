@@ -23,20 +23,27 @@ class Lists:
         self._namespaces = namespaces
         self._unwatched: dict[tuple[Kind, str], int] = {}
 
-    async def take_in_everything(self) -> None:
-        """List all kinds in all namespaces, and have every VideoJob looked at."""
-        for namespace in self._namespaces:
-            for kind in SELECTORS:
-                self._unwatched[kind, namespace] = await self._take_in(kind, namespace)
+    async def begin(self) -> None:
+        """Take in everything for the first time; the first watch of each kind goes on from here."""
+        self._unwatched = await self.take_in_everything()
+
+    async def take_in_everything(self) -> dict[tuple[Kind, str], int]:
+        """List all kinds in all namespaces, and have every VideoJob looked at; returns the versions of the lists."""
+        versions = {
+            (kind, namespace): await self._take_in(kind, namespace)
+            for namespace in self._namespaces
+            for kind in SELECTORS
+        }
         for key in self._context.cache.video_job_keys():
             self._context.queue.add(key)
+        return versions
 
     async def take_in_pods_of(self, key: Key) -> None:
         """List the pods of one VideoJob."""
         await self._learn(Kind.PODS, key.namespace, f"{NAME_LABEL}={key.name}")
 
     async def version_to_watch_from(self, kind: Kind, namespace: str) -> int:
-        """Return the version of a list from which on nobody has watched yet; make a new one where there is none."""
+        """Return the version of the first list where nobody has watched from it yet, else that of a new one."""
         version = self._unwatched.pop((kind, namespace), None)
         return await self._take_in(kind, namespace) if version is None else version
 
