@@ -8,94 +8,28 @@ it must not grow with the size of a video, and with their number only by a buffe
 import argparse
 import json
 import os
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 import requests
+from bench.api.services import NAMESPACE, kubectl, running_api, running_stack, wait_until_answered
 from bench.machine import ROOT, machine
 from tests.support.s3_client import s3_client
 
 from videojob.names import artifact_key
-from videojob_local.binaries import ensure_binaries
-from videojob_local.ports import free_port
 from videojob_local.stack import Stack
 
 RESULT = ROOT / "bench/results/api-downloads.json"
 NOTE = "clients, API and S3 server share the machine, and other work ran beside them"
-NAMESPACE = "default"
-CATALOGUE = {"defaultModel": "none", "models": {"none": {"family": "2b", "source": "/nowhere"}}}
 PIECE_BYTES = 1 << 20
 TARGET_MIB = 150
 
 Figures = dict[str, Any]
-
-
-@contextmanager
-def running_stack() -> Iterator[Stack]:
-    """Start control plane and S3 server in a folder of their own, and end them."""
-    with tempfile.TemporaryDirectory(prefix="videojob-bench-", ignore_cleanup_errors=True) as folder:
-        stack = Stack(Path(folder) / "state", ensure_binaries(), gpus=1)
-        try:
-            stack.start()
-            kubectl(stack, "apply", "--server-side", f"--filename={ROOT}/crds/videojobs.yaml")
-            kubectl(stack, "wait", "--for=condition=Established", "crd/videojobs.videojob.dev")
-            yield stack
-        finally:
-            stack.stop()
-
-
-@contextmanager
-def running_api(stack: Stack) -> Iterator[tuple[str, psutil.Process]]:
-    """Start the API as a process of its own; give its URL and the process."""
-    catalogue = stack.folder / "bench-catalogue.json"
-    catalogue.write_text(json.dumps(CATALOGUE))
-    port = free_port()
-    environment = stack.s3.storage.environment() | {
-        "KUBECONFIG": str(stack.kubeconfig),
-        "VIDEOJOB_NAMESPACE": NAMESPACE,
-        "VIDEOJOB_CATALOGUE": str(catalogue),
-        "VIDEOJOB_S3_BUCKET": stack.s3.storage.bucket,
-        "VIDEOJOB_API_HOST": "127.0.0.1",
-        "VIDEOJOB_API_PORT": str(port),
-    }
-    with (stack.folder / "bench-api.log").open("wb") as log:
-        command = [sys.executable, "-m", "videojob_api"]
-        process = subprocess.Popen(command, env=os.environ | environment, stdout=log, stderr=log)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_until_ready(url, process)
-        yield url, psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-
-
-def wait_until_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
-    """Wait until the API has reached Kubernetes and S3."""
-    while process.poll() is None:
-        try:
-            if requests.get(f"{url}/readyz", timeout=10).ok:
-                return
-        except requests.ConnectionError:
-            pass
-        time.sleep(0.2)
-    raise RuntimeError(f"the API ended with {process.returncode}")
-
-
-def kubectl(stack: Stack, *arguments: str) -> str:
-    """Run kubectl as the administrator."""
-    command = [str(stack.binaries["kubectl"]), f"--kubeconfig={stack.kubeconfig}", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def finished_video(stack: Stack, url: str, size_bytes: int) -> tuple[str, str]:
@@ -160,6 +94,7 @@ def main() -> None:
     )
     size_bytes = arguments.size_mb * 1_000_000
     with running_stack() as stack, running_api(stack) as (url, process):
+        wait_until_answered(f"{url}/readyz")
         through, straight = finished_video(stack, url, size_bytes)
         results = {
             "through_the_api": download_all(through, arguments.clients, size_bytes, process),

@@ -10,44 +10,26 @@ import json
 import os
 import ssl
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+from bench.api.services import MODEL, NAMESPACE, running_api, running_stack, wait_until_answered
 from bench.machine import CLUSTER, ROOT, machine
 
-from videojob import crd
-from videojob_local.binaries import ensure_binaries
-from videojob_local.ports import free_port
 from videojob_local.stack import Stack
 
 RESULT = ROOT / "bench/results/api-live.json"
-JOBS = "/apis/videojob.dev/v1alpha1/namespaces/default/videojobs"
+JOBS = f"/apis/videojob.dev/v1alpha1/namespaces/{NAMESPACE}/videojobs"
 MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 FOLLOWED = "followed"
 TARGET_MB = 200
 
 Figures = dict[str, Any]
-
-
-@contextmanager
-def running_stack() -> Iterator[Stack]:
-    """Start control plane and S3."""
-    with tempfile.TemporaryDirectory() as folder:
-        stack = Stack(Path(folder) / "state", ensure_binaries(), gpus=0)
-        try:
-            stack.start()
-            yield stack
-        finally:
-            stack.stop()
 
 
 @asynccontextmanager
@@ -60,46 +42,6 @@ async def administrator(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@contextmanager
-def running_api(stack: Stack) -> Iterator[tuple[str, psutil.Process]]:
-    """Start the API as its own process; gives its URL."""
-    with tempfile.TemporaryDirectory() as folder:
-        catalogue = Path(folder) / "catalogue.json"
-        model = {"family": "2b", "source": "/models/tiny"}
-        catalogue.write_text(json.dumps({"defaultModel": "CogVideoX-tiny", "models": {"CogVideoX-tiny": model}}))
-        port = free_port()
-        settings = {
-            "KUBECONFIG": str(stack.kubeconfig),
-            "VIDEOJOB_NAMESPACE": "default",
-            "VIDEOJOB_CATALOGUE": str(catalogue),
-            "VIDEOJOB_S3_BUCKET": stack.s3.storage.bucket,
-            "VIDEOJOB_API_HOST": "127.0.0.1",
-            "VIDEOJOB_API_PORT": str(port),
-        }
-        process = subprocess.Popen(
-            [sys.executable, "-m", "videojob_api"],
-            env=os.environ | stack.s3.storage.environment() | settings,
-            stdout=subprocess.DEVNULL,
-        )
-        try:
-            yield f"http://127.0.0.1:{port}", psutil.Process(process.pid)
-        finally:
-            process.terminate()
-            process.wait()
-
-
-async def wait_until_ready(url: str) -> None:
-    """Wait until the API knows all jobs."""
-    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
-        while True:
-            try:
-                if (await client.get("/readyz")).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.1)
-
-
 async def make_jobs(admin: httpx.AsyncClient, many: int) -> None:
     """Make jobs, most of them finished, with the status that a real render leaves."""
     turn = asyncio.Semaphore(16)
@@ -108,7 +50,7 @@ async def make_jobs(admin: httpx.AsyncClient, many: int) -> None:
         async with turn:
             name = FOLLOWED if number == 0 else f"job-20250914-{number:06}-x7k2p"
             prompt = f"{number}: a squirrel riding a skateboard in Times Square, " + "with many words about it, " * 14
-            spec = {"request": {"prompt": prompt, "model": "CogVideoX-tiny", "seed": number}}
+            spec = {"request": {"prompt": prompt, "model": MODEL, "seed": number}}
             body = {"apiVersion": "videojob.dev/v1alpha1", "kind": "VideoJob", "metadata": {"name": name}, "spec": spec}
             (await admin.post(JOBS, json=body)).raise_for_status()
             status = {"status": {"phase": "Pending"} if number % 10 == 0 else finished(name)}
@@ -137,7 +79,7 @@ def finished(name: str) -> Figures:
             {"type": each, "status": "True", "reason": "Completed", "message": "it is so", "lastTransitionTime": moment}
             for each in types
         ],
-        "resolved": {"model": "CogVideoX-tiny", "numFrames": 49, "width": 720, "height": 480, "fps": 8, "steps": 50},
+        "resolved": {"model": MODEL, "numFrames": 49, "width": 720, "height": 480, "fps": 8, "steps": 50},
         "progress": {"stage": "Uploading", "percent": 100, "updatedTime": moment, "podName": f"{name}-abcde"},
         "artifacts": {
             "video": {"uri": f"{uri}/video.mp4", "bytes": 1234567, "sha256": "0" * 64, "contentType": "video/mp4"},
@@ -212,17 +154,13 @@ def mb(process: psutil.Process) -> float:
 async def measure(stack: Stack, many: int, listeners: int) -> Figures:
     """Take all measurements."""
     async with administrator(stack) as admin:
-        definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        (await admin.post(definition, json=crd.build_crd())).raise_for_status()
-        while (await admin.get(JOBS)).status_code != 200:  # noqa: ASYNC110 - a condition is a request
-            await asyncio.sleep(0.2)
         with running_api(stack) as (url, process):
-            await wait_until_ready(url)
+            wait_until_answered(f"{url}/readyz")
             empty = mb(process)
         await make_jobs(admin, many)
         with running_api(stack) as (url, process):
             began = time.perf_counter()
-            await wait_until_ready(url)
+            wait_until_answered(f"{url}/readyz")
             start = time.perf_counter() - began
             known = {"jobs": many, "rss_empty_mb": empty, "rss_mb": mb(process), "start_seconds": round(start, 1)}
             lists = await measure_lists(url, many)

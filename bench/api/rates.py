@@ -21,11 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from bench.api.live import JOBS, administrator, running_api, running_stack, wait_until_ready
+from bench.api.services import NAMESPACE, running_api, running_stack, wait_until_answered
 from bench.machine import CLUSTER, ROOT, machine
 from kubernetes.aio import client, config
 
-from videojob import crd
 from videojob_local.ports import free_port
 from videojob_local.stack import Stack
 
@@ -72,18 +71,24 @@ async def per_second(call: Call, many: int) -> float:
     return many / (time.perf_counter() - began)
 
 
-async def in_turn(calls: dict[str, Call], many: int) -> Figures:
-    """Return latency and rate of each, in turn, and the API's rate to that of the dict."""
+async def in_turn(calls: dict[str, Call], single: int, a_round: int) -> Figures:
+    """Return latency and rate of each, in turn, and the API's rate to that of the dict.
+
+    Args:
+        calls: by the name of who answers.
+        single: calls made one by one, for the latency.
+        a_round: calls made over several connections in each round, for the rate.
+    """
     for call in calls.values():
         await per_second(call, CONNECTIONS)
     spent: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(many):
+    for _ in range(single):
         for name, call in calls.items():
             spent[name].append(await timed(call))
     rates: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(ROUNDS):
         for name, call in calls.items():
-            rates[name].append(await per_second(call, many // 3))
+            rates[name].append(await per_second(call, a_round))
     figures: Figures = {
         name: {
             "p50_ms": round(statistics.median(spent[name]), 2),
@@ -96,7 +101,7 @@ async def in_turn(calls: dict[str, Call], many: int) -> Figures:
     return figures | {"rate_to_in_memory": round(to_dict, 3)}
 
 
-async def measure(stack: Stack, url: str, peer: str, many: int) -> Figures:
+async def measure(stack: Stack, url: str, peer: str) -> Figures:
     """Take all measurements."""
     access = client.Configuration()
     await config.load_kube_config(str(stack.kubeconfig), client_configuration=access)
@@ -117,7 +122,7 @@ async def measure(stack: Stack, url: str, peer: str, many: int) -> Figures:
 
         async def create_bare() -> object:
             return await bare.create_namespaced_custom_object(
-                "videojob.dev", "v1alpha1", "default", "videojobs", manifest
+                "videojob.dev", "v1alpha1", NAMESPACE, "videojobs", manifest
             )
 
         async def read(address: str) -> bytes:
@@ -127,29 +132,20 @@ async def measure(stack: Stack, url: str, peer: str, many: int) -> Figures:
 
         ours, theirs = f"{url}/status/{await post(url)}", f"{peer}/status/{await post(peer)}"
         creates = await in_turn(
-            {"api": lambda: post(url), "kubernetes_client": create_bare, "in_memory": lambda: post(peer)}, many
+            {"api": lambda: post(url), "kubernetes_client": create_bare, "in_memory": lambda: post(peer)},
+            single=300,
+            a_round=100,
         )
-        reads = await in_turn({"api": lambda: read(ours), "in_memory": lambda: read(theirs)}, many * 4)
+        reads = await in_turn({"api": lambda: read(ours), "in_memory": lambda: read(theirs)}, single=1200, a_round=400)
     return {"create": creates, "status": reads}
 
 
-async def run(stack: Stack, many: int) -> Figures:
-    """Make the resource, start both services, and measure."""
-    async with administrator(stack) as admin:
-        definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-        (await admin.post(definition, json=crd.build_crd())).raise_for_status()
-        while (await admin.get(JOBS)).status_code != 200:  # noqa: ASYNC110 - a condition is a request
-            await asyncio.sleep(0.2)
+def run(stack: Stack) -> Figures:
+    """Start both services, and measure."""
     with running_api(stack) as (url, _), running_peer() as peer:
-        await wait_until_ready(url)
-        async with aiohttp.ClientSession() as http:
-            while True:
-                try:
-                    async with http.get(f"{peer}/health"):
-                        break
-                except aiohttp.ClientError:
-                    await asyncio.sleep(0.1)
-        return await measure(stack, url, peer, many)
+        wait_until_answered(f"{url}/readyz")
+        wait_until_answered(f"{peer}/health")
+        return asyncio.run(measure(stack, url, peer))
 
 
 def target(what: str, measured: float, limit: float, *, at_most: bool) -> Figures:
@@ -161,12 +157,11 @@ def target(what: str, measured: float, limit: float, *, at_most: bool) -> Figure
 def main() -> None:
     """Measure, judge and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=300)
     parser.add_argument("--output", type=Path, default=RESULT)
     asked = parser.parse_args()
     before = os.getloadavg()[0]
     with running_stack() as stack:
-        results = asyncio.run(run(stack, asked.calls))
+        results = run(stack)
     create, status = results["create"], results["status"]
     report = {
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -12,7 +12,8 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.chaos.run import Size, installed_stack, run
+from bench.chaos.run import Size, run
+from bench.installed_stack import installed_stack
 from bench.machine import CLUSTER, ROOT, machine
 
 from videojob_local.binaries import ensure_binaries

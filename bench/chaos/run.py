@@ -2,11 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
 from bench.chaos import plan, verdict
@@ -14,13 +12,8 @@ from bench.chaos.customer import Customer
 from bench.chaos.findings import collect, items, phase_of, renderer_pods, video_jobs
 from bench.chaos.victims import Victims
 
-from videojob import environment
-from videojob_local import chart
-from videojob_local.binaries import Binaries
 from videojob_local.errors import PartFailed
-from videojob_local.ports import free_port
 from videojob_local.stack import NAMESPACE, Stack
-from videojob_local.tiny_models import ensure_tiny_models
 from videojob_local.waiting import wait_until
 
 _ENDED = {"Succeeded", "Failed", "Cancelled"}
@@ -59,38 +52,6 @@ class Outcome:
     faults: list[str]
     figures: dict[str, object]
     log: list[str]
-
-
-@contextmanager
-def installed_stack(
-    folder: Path,
-    binaries: Binaries,
-    namespace: str = NAMESPACE,
-    prepare: Callable[[Stack], chart.Values] = lambda _: {},
-) -> Iterator[tuple[Stack, str]]:
-    """Start a stack of its own, whose renderers save their state every second; gives it and the URL of its API.
-
-    Args:
-        folder: of its state.
-        binaries: of the control plane.
-        namespace: of the chart and its jobs.
-        prepare: makes what must be there before the chart, and returns further values for it.
-    """
-    stack = Stack(folder, binaries, gpus=2)
-    try:
-        stack.start()
-        stack.wait_for_node(stack.node.name)
-        values = chart.local_values(
-            stack.s3.storage,
-            api_port=(port := free_port()),
-            tiny_models=ensure_tiny_models(),
-            default_model=chart.tiny_name("2b"),
-        )
-        values["profiles"]["default"]["env"] = [{"name": environment.CHECKPOINT_SECONDS, "value": "1"}]
-        chart.install(binaries, stack.kubeconfig, namespace, values | prepare(stack))
-        yield stack, f"http://127.0.0.1:{port}"
-    finally:
-        stack.stop()
 
 
 def run(stack: Stack, url: str, seed: int, size: Size) -> Outcome:

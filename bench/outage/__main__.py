@@ -11,7 +11,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.chaos.run import installed_stack
+from bench.installed_stack import installed_stack
 from bench.machine import CLUSTER, machine
 from bench.outage import page, scene
 from bench.outage.drill import run

@@ -10,12 +10,13 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 from videojob.names import checkpoint_key
 from videojob_renderer.environment import Settings
 from videojob_renderer.errors import StorageUnavailable
 from videojob_renderer.objects import Objects, ObjectTooLarge, StorageAway
+from videojob_renderer.patience import patiently
 
 _log = logging.getLogger(__name__)
 
@@ -28,10 +29,7 @@ LAST_WRITE_SECONDS = 45.0
 PATIENCE_SECONDS = 30.0
 """How long S3 is waited for at either end; beyond it a pod begins anew, or leaves the checkpoint behind."""
 
-_PAUSE_SECONDS = 1.0
-
 Encode = Callable[[], bytes]
-_Found = TypeVar("_Found")
 
 
 class CheckpointStore:
@@ -93,13 +91,13 @@ class CheckpointStore:
             _log.warning("the checkpoint was left in S3: its last write has not ended")
             return
         try:
-            _patiently(lambda: self._storage.delete(self._bucket, self._key))
+            patiently(lambda: self._storage.delete(self._bucket, self._key), PATIENCE_SECONDS)
         except (StorageAway, StorageUnavailable) as error:
             _log.warning("the checkpoint was left in S3: %s", error)
 
     def _fetch(self) -> None:
         try:
-            self._found = _patiently(lambda: self._storage.get(self._bucket, self._key, MAX_BYTES))
+            self._found = patiently(lambda: self._storage.get(self._bucket, self._key, MAX_BYTES), PATIENCE_SECONDS)
         except (StorageAway, StorageUnavailable, ObjectTooLarge) as error:
             _log.warning("no checkpoint could be read, beginning anew: %s", error)
 
@@ -115,14 +113,3 @@ class CheckpointStore:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             encode, self._waiting = self._waiting, None
             return encode
-
-
-def _patiently(call: Callable[[], _Found]) -> _Found:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            return call()
-        except StorageAway:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(_PAUSE_SECONDS)

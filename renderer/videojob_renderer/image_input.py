@@ -6,8 +6,6 @@ installation's own bucket is read there, and the header's size is looked at befo
 
 import hashlib
 import io
-import logging
-import time
 import warnings
 from dataclasses import dataclass
 
@@ -17,14 +15,12 @@ from videojob.names import bucket_and_key, image_folders
 from videojob_renderer.environment import Settings
 from videojob_renderer.errors import InvalidRequest, StorageUnavailable
 from videojob_renderer.objects import Objects, ObjectTooLarge, StorageAway
-
-_log = logging.getLogger(__name__)
+from videojob_renderer.patience import patiently
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_BYTES = 32 * 2**20
 MAX_PIXELS = 40_000_000
 PATIENCE_SECONDS = 120.0
-_PAUSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,26 +92,18 @@ def _hold_own(key: str, settings: Settings) -> None:
 
 
 def _download(bucket: str, key: str, storage: Objects, patience_seconds: float) -> bytes:
-    deadline = time.monotonic() + patience_seconds
-    while True:
-        try:
-            body = storage.get(bucket, key, MAX_BYTES)
-        except ObjectTooLarge as error:
-            mib = 2**20
-            raise InvalidRequest(
-                f"image: the file has {error.bytes / mib:.1f} MiB; at most {MAX_BYTES // mib} are read"
-            ) from None
-        except StorageAway as error:
-            if time.monotonic() + _PAUSE_SECONDS > deadline:
-                raise StorageUnavailable(
-                    f"S3 did not give the input image in {patience_seconds:.0f} s: {error}"
-                ) from error
-            _log.warning("S3 is away, trying on", extra={"error": str(error)})
-            time.sleep(_PAUSE_SECONDS)
-            continue
-        if body is None:
-            raise InvalidRequest(f"image: there is no s3://{bucket}/{key}")
-        return body
+    try:
+        body = patiently(lambda: storage.get(bucket, key, MAX_BYTES), patience_seconds)
+    except ObjectTooLarge as error:
+        mib = 2**20
+        raise InvalidRequest(
+            f"image: the file has {error.bytes / mib:.1f} MiB; at most {MAX_BYTES // mib} are read"
+        ) from None
+    except StorageAway as error:
+        raise StorageUnavailable(f"S3 did not give the input image in {patience_seconds:.0f} s: {error}") from error
+    if body is None:
+        raise InvalidRequest(f"image: there is no s3://{bucket}/{key}")
+    return body
 
 
 def _too_many_pixels(what: str) -> InvalidRequest:

@@ -6,8 +6,6 @@ GPU.
 
 import hashlib
 import logging
-import random
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +14,12 @@ from videojob.status import Artifact
 from videojob_renderer.environment import Settings
 from videojob_renderer.errors import StorageForbidden, StorageUnavailable
 from videojob_renderer.objects import Objects, ObjectTooLarge, StorageAway
+from videojob_renderer.patience import patiently
 
 _log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 900.0
 """How long a finished render asks a storage that is away: as long as it asks the API server."""
-
-_FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +64,13 @@ class Uploader:
         """
         body = file.read_bytes()  # a few MB
         key = self._destination.key(file.name)
-        deadline = time.monotonic() + self._patience_seconds
-        longest_seconds = _FIRST_PAUSE_SECONDS
-        while error := self._put(key, body, content_type):
-            # At random: many renderers are cut off at the same moment, and must not come back at the same moment.
-            pause_seconds = longest_seconds * random.uniform(0.5, 1)
-            if time.monotonic() + pause_seconds > deadline:
-                raise StorageUnavailable(f"S3 did not take {file.name} in {self._patience_seconds:.0f} s: {error}")
-            _log.warning("S3 is away, trying on", extra={"error": str(error)})
-            time.sleep(pause_seconds)
-            longest_seconds = min(2 * longest_seconds, _LONGEST_PAUSE_SECONDS)
-        uri = f"s3://{self._destination.bucket}/{key}"
+        bucket = self._destination.bucket
+        try:
+            patiently(lambda: self._storage.put(bucket, key, body, content_type), self._patience_seconds)
+        except StorageAway as error:
+            patience = f"{self._patience_seconds:.0f} s"
+            raise StorageUnavailable(f"S3 did not take {file.name} in {patience}: {error}") from error
+        uri = f"s3://{bucket}/{key}"
         return Artifact(uri=uri, bytes=len(body), sha256=hashlib.sha256(body).hexdigest(), content_type=content_type)
 
     def check(self) -> None:
@@ -96,11 +88,3 @@ class Uploader:
             _log.info("the keys of S3 may not read")
         except (ObjectTooLarge, StorageAway) as error:
             _log.warning("S3 cannot be checked: %s", error)
-
-    def _put(self, key: str, body: bytes, content_type: str) -> StorageAway | None:
-        """Put once; return the error if another try may help."""
-        try:
-            self._storage.put(self._destination.bucket, key, body, content_type)
-        except StorageAway as error:
-            return error
-        return None

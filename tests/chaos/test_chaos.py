@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from bench.chaos.run import Size, installed_stack, run
+from bench.chaos.run import Size, run
+from bench.installed_stack import installed_stack
 
 from videojob_local.binaries import Binaries
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from memory_storage import MemoryStorage
 
-from videojob_renderer import checkpoint_store
+from videojob_renderer import checkpoint_store, patience
 from videojob_renderer.checkpoint_store import CheckpointStore
 from videojob_renderer.environment import Settings
 from videojob_renderer.objects import StorageAway
@@ -36,7 +36,7 @@ class StorageThatComesBack(MemoryStorage):
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint_store, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(patience, "_FIRST_PAUSE_SECONDS", 0.01)
 
 
 def test_what_an_earlier_pod_left_is_found_and_removed_once_s3_is_back() -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from videojob.families import Family
 from videojob.resolve import ResolvedRequest
-from videojob_renderer import image_input
+from videojob_renderer import patience
 from videojob_renderer.environment import Settings
 from videojob_renderer.errors import InvalidRequest, StorageUnavailable
 from videojob_renderer.image_input import decode, read_image
@@ -138,5 +138,5 @@ def test_a_storage_that_comes_back_gives_the_image(settings: Settings, monkeypat
     def come_back(_seconds: float) -> None:
         storage.answer = encoded(corner())
 
-    monkeypatch.setattr(image_input.time, "sleep", come_back)
+    monkeypatch.setattr(patience.time, "sleep", come_back)
     assert read_image("s3://other/image.png", settings, storage).pixels.size == (40, 20)  # type: ignore[arg-type]
