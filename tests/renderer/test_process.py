@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +31,18 @@ MakeRequest = Callable[..., ResolvedRequest]
 
 
 @pytest.fixture
-def start(tmp_path: Path, api: RecordingApi, storage: Storage) -> Start:
+def start(tmp_path: Path, api: RecordingApi, storage: Storage) -> Iterator[Start]:
     """Start a renderer; its environment can be changed."""
+    started: list[RendererProcess] = []
 
     def start(request: ResolvedRequest, **changes: str) -> RendererProcess:
         told = environment(request, api_port=api.port, token_dir=api.token_dir, storage=storage.environment())
-        return RendererProcess(tmp_path, told | changes)
+        started.append(RendererProcess(tmp_path, told | changes))
+        return started[-1]
 
-    return start
+    yield start
+    for process in started:
+        process.kill()
 
 
 def keys(stored: S3Client, pod_name: str) -> list[str]:

@@ -83,7 +83,13 @@ function askForKey(wasRefused) {
 /** Give a URL that <video> and <a> can use: they cannot send a key, so with one the file is fetched here. */
 export async function fileUrl(path) {
   if (!hasKey()) return path;
-  return URL.createObjectURL(await (await send(path)).blob());
+  try {
+    return URL.createObjectURL(await (await send(path)).blob());
+  } catch (error) {
+    // A script is not told why a fetch failed: the way may have led on to a storage that refuses other pages.
+    if (error.status !== 0) throw error;
+    throw new ApiFailure(0, { code: "Unreachable", message: "The file cannot be fetched: the service does not answer, or its storage does not let this page read (CORS)." });
+  }
 }
 
 /** Follow the events of a job; `EventSource` cannot send a key. Ends at the job's end, or when aborted. */
