@@ -1,5 +1,6 @@
 """The Dockerfiles: what the linter says, and the promises the chart relies on."""
 
+import json
 import re
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from videojob_local.images.bill import write_bill
 
 IMAGES = ("operator", "renderer", "api")
 Stage = list[tuple[str, str]]
@@ -123,3 +126,15 @@ def test_the_build_context_is_a_list_of_what_is_allowed(root: Path) -> None:
     for part, package in (("crds", "videojob"), *((image, f"videojob_{image}") for image in IMAGES)):
         assert {f"{part}/pyproject.toml", f"{part}/{package}/"} <= allowed
     assert all((root / path).exists() for path in allowed)
+
+
+@pytest.mark.parametrize(("part", "package"), [("operator", "kopf"), ("api", "fastapi"), ("renderer", "torch")])
+def test_its_bill_of_materials_lists_the_packages_that_are_installed(
+    root: Path, tmp_path: Path, part: str, package: str
+) -> None:
+    bill = json.loads(write_bill(part, tmp_path).read_text())
+    assert bill["bomFormat"] == "CycloneDX"
+    listed = {entry["name"]: entry["version"] for entry in bill["components"]}
+    assert package in listed
+    locked = re.findall(r"^([a-z0-9-]+)==([^ ;]+)", (root / f"requirements/{part}.txt").read_text(), re.MULTILINE)
+    assert dict(locked).items() <= listed.items()

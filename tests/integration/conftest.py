@@ -8,11 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
-from cluster import Cluster, Kubectl
+from cluster import Cluster, Kubectl, admin_client
 from faulty_proxy import FaultyProxy
 from operator_process import Start
+from privacy import LogKeeper
 
 from videojob import environment
+from videojob_local.binaries import Binaries
 from videojob_local.stack import Stack
 
 _numbers = itertools.count(1)
@@ -54,6 +56,21 @@ def empty_studio(stack: Stack, kubernetes_http: httpx.Client, kubectl: Kubectl) 
     """A namespace with all of the chart but its pods, shared by the tests of a module."""
     with _installed(stack, kubernetes_http, kubectl, "api.replicas=0", "operator.replicas=0") as cluster:
         yield cluster
+
+
+@pytest.fixture
+def own_cluster(binaries: Binaries, tmp_path: Path) -> Iterator[Cluster]:
+    """A stack of the test's own that does not know VideoJobs yet: what becomes of it is nobody else's business."""
+    stack = Stack(tmp_path / "stack", binaries, gpus=2)
+    (kept := tmp_path / "logs-of-pods").mkdir()
+    with LogKeeper(stack.folder, kept):
+        try:
+            stack.start()
+            stack.wait_for_node(stack.node.name)
+            with admin_client(stack.control_plane) as http:
+                yield Cluster(stack, http, Kubectl(binaries, stack.kubeconfig), "studio")
+        finally:
+            stack.stop()
 
 
 @pytest.fixture

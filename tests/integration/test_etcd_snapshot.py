@@ -7,11 +7,10 @@ import httpx
 import psutil
 import pytest
 from backup_page import commands, run_commands
-from cluster import Cluster, Kubectl, admin_client, wait_for
-from privacy import LogKeeper
+from cluster import Cluster, wait_for
 
 from videojob import environment
-from videojob_local.binaries import Binaries, ensure_binaries
+from videojob_local.binaries import ensure_binaries
 from videojob_local.etcd_tools import ETCD_TOOLS
 from videojob_local.processes import Part
 from videojob_local.stack import Stack
@@ -20,20 +19,10 @@ pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture
-def cluster(binaries: Binaries, tmp_path: Path) -> Iterator[Cluster]:
-    """A stack of the test's own, with the chart: what becomes of its etcd is nobody else's business."""
-    stack = Stack(tmp_path / "stack", binaries, gpus=2)
-    (kept := tmp_path / "logs-of-pods").mkdir()
-    with LogKeeper(stack.folder, kept):
-        try:
-            stack.start()
-            stack.wait_for_node(stack.node.name)
-            with admin_client(stack.control_plane) as http:
-                cluster = Cluster(stack, http, Kubectl(binaries, stack.kubeconfig), "restored")
-                cluster.install("crds.enabled=true")
-                yield cluster
-        finally:
-            stack.stop()
+def cluster(own_cluster: Cluster) -> Cluster:
+    """The chart on a stack of its own."""
+    own_cluster.install("crds.enabled=true")
+    return own_cluster
 
 
 class Etcd:

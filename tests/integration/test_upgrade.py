@@ -4,7 +4,6 @@ tests/data/chart holds the chart of the version before, as `helm package` wrote 
 """
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,12 +15,14 @@ from videojob_local.tiny_models import ensure_tiny_models
 
 pytestmark = [pytest.mark.cluster, pytest.mark.torch, pytest.mark.timeout(1200)]
 
+DEFINITION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/videojobs.videojob.dev"
 PREVIOUS = ROOT / "tests/data/chart/videojob-0.1.0.tgz"
 
 
 @pytest.fixture
-def previous(cluster: Cluster) -> Iterator[Cluster]:
-    """The previous chart, installed with the values of the local stack."""
+def previous(own_cluster: Cluster) -> Cluster:
+    """The previous chart with its VideoJob resource, installed with the values of the local stack."""
+    cluster = own_cluster
     cluster.api_port = free_port()
     values = chart.local_values(
         cluster.stack.s3.storage,
@@ -31,15 +32,14 @@ def previous(cluster: Cluster) -> Iterator[Cluster]:
     )
     del values["tests"], values["operator"]["readNodes"]  # the previous chart does not know these
     del values["api"]["auth"], values["api"]["requestsPerMinute"], values["storage"]["brokerUrl"]
-    where = [f"--namespace={cluster.namespace}", "--set=crds.enabled=false", "--wait", "--timeout=120s"]
+    where = ["--create-namespace", f"--namespace={cluster.namespace}", "--wait", "--timeout=300s"]
     command = ["install", chart.RELEASE, str(PREVIOUS), "--values=-", *where]
     chart.run_helm(cluster.stack.binaries, cluster.stack.kubeconfig, command, json.dumps(values))
-    yield cluster
-    cluster.close()
+    return cluster
 
 
 def test_an_upgrade_loses_no_videojob_that_runs_or_waits(previous: Cluster) -> None:
-    """One renders and one waits for its GPU while operator, rights and policies are replaced under them.
+    """One renders and one waits for its GPU while resource, operator, rights and policies are replaced under them.
 
     Their Jobs hold the keys of S3; one that is made afterwards has its requests signed.
     """
@@ -48,7 +48,10 @@ def test_an_upgrade_loses_no_videojob_that_runs_or_waits(previous: Cluster) -> N
     previous.create("suspended", spec={"suspend": True})
     previous.wait_for_phase("suspended", "Queued", seconds=240)
     (pod,) = previous.pods("running")
-    previous.install()
+    resource = definition(previous)
+    previous.install("crds.enabled=true")
+    assert definition(previous)["uid"] == resource["uid"]
+    assert definition(previous)["generation"] > resource["generation"]
     assert [each["metadata"]["uid"] for each in previous.pods("running")] == [pod["metadata"]["uid"]]
     previous.patch("suspended", {"spec": {"suspend": False}})
     previous.create("new")
@@ -58,6 +61,17 @@ def test_an_upgrade_loses_no_videojob_that_runs_or_waits(previous: Cluster) -> N
         assert status["artifacts"]["video"]["sha256"]
     keys = {"secretRef": {"name": "videojob-storage"}}
     assert [keys in env_from(previous, name) for name in ("running", "suspended", "new")] == [True, True, False]
+
+    previous.install("crds.enabled=true", "crds.keep=false")
+    chart.uninstall(previous.stack.binaries, previous.stack.kubeconfig, previous.namespace)
+    wait_for(lambda: previous.http.get(DEFINITION).status_code == 404, "the resource to be gone, as told", seconds=240)
+
+
+def definition(cluster: Cluster) -> dict[str, Any]:
+    """Return the metadata of the VideoJob resource."""
+    answer = cluster.http.get(DEFINITION).raise_for_status()
+    metadata: dict[str, Any] = answer.json()["metadata"]
+    return metadata
 
 
 def env_from(cluster: Cluster, name: str) -> list[dict[str, Any]]:

@@ -90,9 +90,10 @@ def studio(real_stack: RealStack, real_kubectl: Kubectl) -> Iterator[RealCluster
 
 @pytest.fixture(scope="session")
 def rest(studio: RealCluster) -> Iterator[httpx.Client]:
-    """The REST API by way of its Service."""
+    """The REST API by way of its Service, called by somebody whom the cluster knows."""
     address = studio.service_address("videojob-api")
-    with httpx.Client(base_url=f"http://{address}", timeout=30) as client:
+    key = {"Authorization": f"Bearer {studio.token()}"}
+    with httpx.Client(base_url=f"http://{address}", headers=key, timeout=30) as client:
         deadline = time.monotonic() + 60
         while True:
             try:

@@ -48,6 +48,7 @@ def test_the_namespace_refuses_pods_that_are_not_restricted(studio: RealCluster,
 
 
 def test_a_call_through_the_service_ends_in_an_mp4(rest: httpx.Client, studio: RealCluster, tmp_path: Path) -> None:
+    assert httpx.post(rest.base_url.join("/generate"), json={"prompt": "a stranger"}).status_code == 401
     answer = rest.post("/generate", json={"prompt": "a squirrel", "num_frames": 49, "fps": 12})
     assert answer.status_code < 300, answer.text
     job_id = answer.json()["job_id"]
@@ -77,18 +78,22 @@ def test_the_renderer_runs_without_rights(studio: RealCluster) -> None:
 def test_a_killed_renderer_is_resumed_with_the_same_result(studio: RealCluster, undisturbed: Manifest) -> None:
     studio.create("killed", **LONG)
     pod = in_the_middle(studio, "killed")
+    wait_for(lambda: studio.has_checkpoint("killed"), "a checkpoint", seconds=120)
     studio.renderer_process(pod["metadata"]["uid"]).kill()
     done = studio.wait_for_phase("killed", "Succeeded", seconds=300)
     assert done["status"]["attempts"] == 2
+    assert done["status"]["renderer"]["resumedFromStep"] >= 1
     assert sha256(done) == sha256(undisturbed)
 
 
 def test_an_evicted_pod_is_replaced_free_of_charge(studio: RealCluster, undisturbed: Manifest) -> None:
     studio.create("evicted", spec={"backoffLimit": 0}, **LONG)
     pod = in_the_middle(studio, "evicted")
+    wait_for(lambda: studio.has_checkpoint("evicted"), "a checkpoint", seconds=120)
     studio.evict(pod["metadata"]["name"])
     done = studio.wait_for_phase("evicted", "Succeeded", seconds=300)
     assert done["status"]["attempts"] == 2
+    assert done["status"]["renderer"]["resumedFromStep"] >= 1
     assert sha256(done) == sha256(undisturbed)
 
 
@@ -96,6 +101,9 @@ def test_a_pod_over_its_memory_limit_is_told_as_out_of_memory(studio: RealCluste
     studio.create("hungry", spec={"profile": "small", "backoffLimit": 0}, **QUICK)
     failed = studio.wait_for_phase("hungry", "Failed", seconds=180)
     assert failed["status"]["reason"] == "OutOfMemory"
+    (pod,) = studio.pods("hungry")
+    (container,) = pod["status"]["containerStatuses"]
+    assert container["state"]["terminated"]["reason"] == "OOMKilled"
 
 
 def test_a_request_that_the_renderer_refuses_is_not_tried_again(studio: RealCluster) -> None:

@@ -1,13 +1,16 @@
 """What the end-to-end tests do on the real node: install the chart with the images, find processes, disturb pods."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psutil
 from cluster import Cluster, Kubectl, Manifest, admin_client, wait_for
+from s3_client import s3_client
 
 from videojob import environment
+from videojob.names import checkpoint_key
 from videojob_local import chart
 from videojob_local.real_node.stack import RealStack
 
@@ -48,6 +51,7 @@ class RealCluster(Cluster):
         profile = {
             "gpus": 1,
             "gpuProducts": ["NVIDIA-H100-80GB-HBM3"],
+            "env": [{"name": environment.CHECKPOINT_SECONDS, "value": "0"}],
             "volumes": [volume],
             "volumeMounts": [{"name": "models", "mountPath": MODELS, "readOnly": True}],
             "resources": {
@@ -69,11 +73,7 @@ class RealCluster(Cluster):
             },
             "profiles": {"default": profile, "small": small, "garbled": garbled},
             **{part: {"image": {"tag": _TAG}} for part in ("operator", "renderer")},
-            "api": {
-                "image": {"tag": _TAG},
-                "auth": {"mode": "none", "allowAnyone": True},
-                "requestsPerMinute": 0,
-            },
+            "api": {"image": {"tag": _TAG}, "requestsPerMinute": 0},
         }
 
     def prepare_storage(self) -> None:
@@ -90,10 +90,25 @@ class RealCluster(Cluster):
         }
         self.kubectl.run("apply", "--filename=-", stdin=json.dumps(secret))
 
+    def token(self) -> str:
+        """Make an account that may edit what is in the namespace, and return a token of it."""
+        here = f"--namespace={self.namespace}"
+        self.kubectl.run("create", "serviceaccount", "video", here)
+        account = f"--serviceaccount={self.namespace}:video"
+        self.kubectl.run("create", "rolebinding", "video", "--clusterrole=edit", account, here)
+        return self.kubectl.run("create", "token", "video", "--duration=2h", here)
+
     def service_address(self, name: str) -> str:
         """Return the cluster's address of a Service with its first port."""
         path = "{.spec.clusterIP}:{.spec.ports[0].port}"
         return self.kubectl.run("get", "service", name, f"--namespace={self.namespace}", f"--output=jsonpath={path}")
+
+    def has_checkpoint(self, name: str) -> bool:
+        """Tell whether a later pod of this VideoJob would go on where the last one was."""
+        storage = self.stack.s3.storage
+        with closing(s3_client(storage)) as s3:
+            key = checkpoint_key("", self.namespace, (self.get(name) or {})["metadata"]["uid"])
+            return "Contents" in s3.list_objects_v2(Bucket=storage.bucket, Prefix=key)
 
     def evict(self, pod: str) -> None:
         """Ask for the eviction of a pod, as a drain does."""
