@@ -46,7 +46,7 @@ env: setup ## Print shell settings for the local stack: eval "$$(make -s env)"
 .PHONY: test
 test: setup ## Run all tests (TESTS=path to run some)
 	@$(PYTHON_BIN) -m videojob_local build
-	@$(PYTHON_BIN) -m pytest --numprocesses=$(TEST_WORKERS) --dist=loadfile --reruns=1 $(TESTS)
+	@$(PYTHON_BIN) -m pytest --numprocesses=$(TEST_WORKERS) --dist=loadfile --no-loadscope-reorder --reruns=1 $(TESTS)
 
 .PHONY: bench-api
 bench-api: setup ## Measure the REST API beside its peers and write bench/results/api*.json (about 10 minutes)
@@ -70,6 +70,10 @@ chaos: setup ## Kill parts at random while 300 videos are rendered; write bench/
 	@$(PYTHON_BIN) -m videojob_local build
 	@$(PYTHON_BIN) -m bench.chaos $(if $(JOBS),--jobs=$(JOBS)) $(if $(SEED),--seed=$(SEED))
 
+.PHONY: bench-images
+bench-images: setup ## Build each image twice and write bench/results/images.json: sizes, seconds, equal ids (about 15 minutes)
+	@$(PYTHON_BIN) -m bench.images
+
 .PHONY: drill-outage
 drill-outage: setup ## Take the API server away for ten minutes while jobs run; write bench/results/outage.json (SECONDS_AWAY=600)
 	@$(PYTHON_BIN) -m videojob_local build
@@ -82,7 +86,7 @@ images: setup ## Build the three images with docker or podman (REGISTRY=registry
 .PHONY: e2e
 e2e: setup ## Test the images and the chart on a real node: containerd and kubelet (Linux, root)
 	@$(PYTHON_BIN) -m videojob_local build
-	@VIDEOJOB_E2E=1 $(PYTHON_BIN) -m pytest tests/real_node
+	@VIDEOJOB_E2E=1 $(PYTHON_BIN) -m pytest --durations=8 tests/real_node
 
 .PHONY: browser
 browser: ## Install the browser that the tests of the page drive (Debian, as root); without one they are skipped

@@ -56,6 +56,15 @@ TEST_IMAGES = {
 """Images of the node beside the product's own, for pods that need not render."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that may take longest: else one worker is busy with them when all others have ended."""
+    longest_seconds: dict[Path, float] = {}
+    for item in items:
+        mark = item.get_closest_marker("timeout")
+        longest_seconds[item.path] = max(longest_seconds.get(item.path, 0), mark.args[0] if mark else 0)
+    items.sort(key=lambda item: -longest_seconds[item.path])
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_prompt_in_any_log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """When all is over, search the logs of all processes that the tests have started."""
