@@ -165,14 +165,40 @@ def test_each_model_is_fetched_by_a_job_that_fills_the_claim(gateway: Rendered) 
     assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
 
 
-def test_a_job_that_fetches_something_else_has_another_name(render: Render) -> None:
-    def names(*more: str) -> set[str]:
-        values = ("--set=weights.claim.existing=c,weights.fetch.enabled=true", *more)
-        return {job["metadata"]["name"] for job in render(*values).of_kind("Job")}
+FETCH = "--set=weights.claim.existing=c,weights.fetch.enabled=true"
 
-    assert names() == names()
-    assert not names() & names("--set=models.CogVideoX-2b.revision=1137dac")
-    assert not names() & names("--set=renderer.image.tag=next")
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "models.CogVideoX-2b.revision=1137dac",
+        "renderer.image.tag=next",
+        "weights.mountPath=/cache",
+        "weights.claim.existing=other",
+        "weights.hubTokenSecret=hub",
+        "weights.fetch.resources.limits.memory=8Gi",
+        "weights.fetch.tolerations[0].operator=Exists",
+        "storage.existingSecret=keys",
+        "storage.endpoint=https://s3.example.com",
+        "imagePullSecrets={registry}",
+    ],
+)
+def test_a_job_whose_pod_would_change_has_another_name(render: Render, change: str) -> None:
+    """Kubernetes refuses to change the pod of a Job, and would refuse the whole upgrade."""
+    (before,), (after,) = render(FETCH).of_kind("Job"), render(FETCH, f"--set={change}").of_kind("Job")
+    assert before["metadata"]["name"] != after["metadata"]["name"]
+
+
+def test_an_upgrade_that_fetches_the_same_leaves_the_job_alone(render: Render) -> None:
+    (before,) = render(FETCH).of_kind("Job")
+    (after,) = render(FETCH, "--set=operator.replicas=3,models.CogVideoX-5b.revision=8fac0cc").of_kind("Job")
+    assert before == after
+
+
+def test_two_models_of_one_source_are_fetched_by_two_jobs(render: Render) -> None:
+    fast = "models.fast.family=2b,models.fast.source=zai-org/CogVideoX-2b"
+    jobs = render(FETCH, f"--set={fast},weights.fetch.models={{fast,CogVideoX-2b}}").of_kind("Job")
+    assert len({job["metadata"]["name"] for job in jobs}) == 2
 
 
 def policy(rendered: Rendered, part: str) -> Manifest:

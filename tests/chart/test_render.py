@@ -84,6 +84,9 @@ def test_the_notes_warn_of_what_would_hurt_later(helm: Helm) -> None:
     assert "a service account has no role" in notes("storage.workloadIdentity=true", "storage.rendererAccess=secret")
     assert "open the whole bucket" in notes("storage.rendererAccess=secret")
     assert "open the whole bucket" not in notes()
+    in_s3 = "models.CogVideoX-5b.source=s3://models/5b"
+    assert "cannot load CogVideoX-5b" in notes(in_s3, "storage.rendererAccess=broker")
+    assert "does not sign" not in notes(in_s3)
     assert "keeps them in the cluster" in notes("storage.accessKeyId=a,storage.secretAccessKey=b")
     assert "forbid" in notes("weights.hostPath=/w")
     assert "any VideoJob" in notes("admissionPolicies.enabled=false")

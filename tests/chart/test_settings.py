@@ -206,6 +206,23 @@ def test_the_operator_holds_no_s3_settings(render: Render) -> None:
             },
             "http://videojob-api.videojob.svc:80",
         ),
+        (
+            {
+                "models__CogVideoX-5b__source": "s3://models/5b",
+                "weights__claim__existing": "weights",
+                "weights__fetch__enabled": "true",
+            },
+            None,  # only the default model is fetched
+        ),
+        (
+            {
+                "models__CogVideoX-5b__source": "s3://models/5b",
+                "weights__claim__existing": "weights",
+                "weights__fetch__enabled": "true",
+                "weights__fetch__models": "{CogVideoX-5b}",
+            },
+            "http://videojob-api.videojob.svc:80",
+        ),
         ({"api__host": "127.0.0.1"}, None),
         ({"api__host": "127.0.0.1", "storage__brokerUrl": "http://127.0.0.1:8000"}, "http://127.0.0.1:8000"),
     ],

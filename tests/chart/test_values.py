@@ -58,6 +58,18 @@ REFUSED = {
         "weights.claim.create=true,weights.fetch.enabled=true,weights.fetch.models={CogVideoX-7b}",
         "CogVideoX-5b",
     ),
+    "an adapter in a bucket": (
+        "models.CogVideoX-2b.adapters.ink.source=s3://models/ink,models.CogVideoX-2b.adapters.ink.file=ink.safetensors",
+        "/models/CogVideoX-2b/adapters/ink/source",
+    ),
+    "a repository of adapters without a file": (
+        "models.CogVideoX-2b.adapters.ink.source=studio/ink",
+        "/models/CogVideoX-2b/adapters/ink",
+    ),
+    "an adapter of the hub that nobody may ask": (
+        "weights.offline=true,models.CogVideoX-2b.adapters.ink.source=studio/ink,models.CogVideoX-2b.adapters.ink.file=ink.safetensors",
+        "models.CogVideoX-2b.adapters.ink.source",
+    ),
     "two monitors": (
         "monitoring.serviceMonitor.enabled=true,monitoring.podMonitor.enabled=true",
         "/monitoring/podMonitor",
@@ -86,6 +98,15 @@ def test_helm_refuses(helm: Helm, values: str, path: str) -> None:
     result = helm("template", "videojob", "charts/videojob", f"--set={values}")
     assert result.returncode != 0
     assert path in result.stderr
+
+
+def test_adapters_may_be_a_file_a_folder_or_a_file_of_the_hub(helm: Helm) -> None:
+    model = "models.CogVideoX-2b.adapters"
+    files = f"--set={model}.ink.source=/loras/ink.safetensors,{model}.oil.source=/loras/oil"
+    hub = f"--set={model}.chalk.source=studio/chalk,{model}.chalk.file=chalk.safetensors"
+    for values in ((files, hub), (files, "--set=weights.offline=true")):
+        result = helm("template", "videojob", "charts/videojob", *values)
+        assert result.returncode == 0, result.stderr
 
 
 def keys(values: Any, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:

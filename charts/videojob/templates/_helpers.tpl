@@ -63,11 +63,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{/* How renderers reach the bucket: broker or secret. An API that nobody can reach signs nothing, and none signs for weights. */}}
 {{- define "videojob.rendererAccess" -}}
 {{- $api := .Values.api -}}
-{{- $weights := false -}}
-{{- range .Values.models }}
-{{- if hasPrefix "s3://" .source }}{{ $weights = true }}{{ end -}}
-{{- end -}}
-{{- $staged := or (not $weights) .Values.weights.fetch.enabled -}}
+{{- $staged := not (include "videojob.unstagedModels" . | fromJsonArray) -}}
 {{- $reached := or .Values.storage.brokerUrl (not (has $api.host (list "127.0.0.1" "::1" "localhost"))) -}}
 {{- if .Values.storage.rendererAccess -}}
 {{ .Values.storage.rendererAccess }}
