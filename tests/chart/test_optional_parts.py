@@ -305,6 +305,28 @@ def test_every_alert_says_what_is_wrong_and_the_page_what_to_do(monitoring: Rend
         assert rule["expr"].count("(") == rule["expr"].count(")")
 
 
+def alert(rendered: Rendered, name: str) -> Manifest:
+    rules = rendered.one("PrometheusRule", "videojob")["spec"]["groups"][0]["rules"]
+    (rule,) = [each for each in rules if each["alert"] == name]
+    return rule
+
+
+def test_an_alert_fires_as_well_where_nothing_was_ever_counted(monitoring: Rendered) -> None:
+    """The sum of no series is nothing at all, and nothing equals no number."""
+    rule = alert(monitoring, "VideoJobsNotCompleting")
+    assert re.search(r"\(sum\(increase\(.+\[15m\]\)\) or vector\(0\)\) == 0$", rule["expr"])
+    assert rule["for"] == "2h", "as long as the value says, and not as long again"
+
+
+def test_the_first_failure_of_its_kind_is_not_missing_from_the_ratio(monitoring: Rendered) -> None:
+    """A series that is born at 1 has no increase."""
+    above, below = alert(monitoring, "VideoJobsFailing")["expr"].split("\n  / ")
+    for side in (above, below):
+        assert re.search(r"\+ \(count\((.+) unless \1 offset 1h\) or vector\(0\)\)\)", side)
+    assert "reason!~" in above
+    assert "reason!~" not in below
+
+
 def test_alerts_and_dashboard_ask_for_metrics_that_operator_and_api_have(
     monitoring: Rendered, root: Path, tmp_path: Path
 ) -> None:

@@ -52,6 +52,15 @@ def test_an_end_is_counted_by_outcome_reason_model_and_profile() -> None:
     assert sample(metrics, "videojob_finished_total") == 1
 
 
+def test_successes_are_told_before_the_first_because_a_count_born_at_one_has_no_increase() -> None:
+    text = new_metrics().render().decode()
+    for model in w.SETTINGS.catalogue.models:
+        for profile in w.SETTINGS.profiles:
+            labels = f'model="{model}",outcome="succeeded",profile="{profile}",reason="Completed"'
+            assert f"videojob_finished_total{{{labels}}} 0.0" in text
+    assert 'outcome="failed"' not in text
+
+
 def test_words_of_users_become_no_labels() -> None:
     metrics = new_metrics()
     metrics.count(seen(profile="whatever-a-user-wrote"), {"phase": "Failed", "reason": "UnknownProfile"})
