@@ -170,6 +170,35 @@ def test_everything_rendered_is_valid_for_the_api_server(kubectl: Kubectl, relea
     kubectl.run("apply", "--dry-run=server", "--validate=strict", "--filename=-", stdin=json.dumps(content))
 
 
+def test_who_has_rights_in_one_namespace_only_installs_what_an_administrator_has_prepared(
+    kubectl: Kubectl, helm: Helm
+) -> None:
+    """Command by command as docs/install.md says."""
+    place, chart = "chart-delegated", ("videojob", "charts/videojob", "--namespace=chart-delegated")
+    kubectl.run("create", "namespace", place)
+    theirs = ("--set=clusterObjects.installerRole=true", "--show-only=templates/cluster/*.yaml")
+    prepared = helm("template", *chart, *theirs).stdout
+    kubectl.run("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=prepared)
+    try:
+        for role in ("admin", f"videojob.{place}.installer"):
+            kubectl.run("create", "rolebinding", role, f"--namespace={place}", f"--clusterrole={role}", "--user=you")
+        values = "--set=clusterObjects.enabled=false,operator.replicas=0,api.replicas=0"
+        you = (f"--kubeconfig={kubectl.kubeconfig}", "--kube-as-user=you", values)
+        for _ in range(2):
+            result = helm("upgrade", "--install", *chart, *you)
+            assert result.returncode == 0, result.stderr
+        assert helm("uninstall", "videojob", *chart[2:], *you[:2]).returncode == 0
+    finally:
+        kubectl.run("delete", *names_without_the_definition(prepared))
+        kubectl.run("delete", "namespace", place, "--wait=false")
+
+
+def names_without_the_definition(manifests: str) -> list[str]:
+    """Return KIND/NAME of each object, but for the definition, which other tests need."""
+    found = [each for each in yaml.safe_load_all(manifests) if each]
+    return [f"{m['kind']}/{m['metadata']['name']}" for m in found if m["kind"] != "CustomResourceDefinition"]
+
+
 def test_an_uninstall_keeps_the_definition_and_with_it_every_videojob(kubectl: Kubectl, helm: Helm, place: str) -> None:
     where = (f"--kubeconfig={kubectl.kubeconfig}", f"--namespace={place}")
     values = "--set=operator.replicas=0,api.replicas=0,fullnameOverride=short-lived"

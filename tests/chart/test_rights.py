@@ -108,6 +108,44 @@ def test_nodes_are_read_and_pods_declared_failed_only_where_the_administrator_wa
     assert rendered.environment("videojob-operator")["VIDEOJOB_FAIL_LOST_PODS"] == "true"
 
 
+CLUSTER_KINDS = {
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "PriorityClass",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+}
+EVERYTHING = (
+    "--values=charts/videojob/ci/gateway-values.yaml",
+    "--set=operator.readNodes=true,clusterObjects.installerRole=true,monitoring.prometheusRule.enabled=true",
+)
+
+
+def key(manifest: dict[str, Any]) -> tuple[str, str, str | None]:
+    return manifest["kind"], manifest["metadata"]["name"], manifest["metadata"].get("namespace")
+
+
+def test_an_administrator_makes_what_belongs_to_the_cluster_and_the_release_nothing_of_it(render: Render) -> None:
+    everything = {key(each) for each in render(*EVERYTHING).manifests}
+    theirs = {key(each) for each in render(*EVERYTHING, "--show-only=templates/cluster/*.yaml").manifests}
+    ours = {key(each) for each in render(*EVERYTHING, "--set=clusterObjects.enabled=false").manifests}
+    assert {kind for kind, _, _ in theirs} == CLUSTER_KINDS
+    assert {namespace for _, _, namespace in theirs} == {None}
+    assert {namespace for _, _, namespace in ours} == {"videojob"}
+    assert not ours & theirs
+    assert ours | theirs == everything
+
+
+def test_who_installs_the_rest_may_be_given_every_right_that_its_roles_hand_on(render: Render) -> None:
+    rendered = render(clusterObjects__installerRole="true", operator__failLostPods="true")
+    given = rights(rendered.one("ClusterRole", "videojob.videojob.installer"))
+    roles = [role for role in rendered.of_kind("Role") if role["metadata"]["name"] != LEASE_ROLE]
+    lease = {("coordination.k8s.io", "leases", verb) for verb in ("get", "create", "update")}
+    assert given == set.union(lease, *(rights(role) for role in roles))
+    assert not [each for each in rendered.of_kind("ClusterRoleBinding") if "installer" in each["metadata"]["name"]]
+
+
 def test_each_role_is_bound_to_its_own_service_account_only(default: Rendered, full: Rendered) -> None:
     for rendered in (default, full):
         for binding in rendered.of_kind("RoleBinding"):
