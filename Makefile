@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE # where it is set, every process would compile 
 
 .PHONY: help
 help: ## Show this help
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{gsub(/\$$\$$/, "$$", $$2); printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{gsub(/\$$\$$/, "$$", $$2); printf "  make %-14s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup: ## Install the Python environment into .venv (the other targets do it by themselves)
