@@ -1,6 +1,7 @@
 """The chart on a real control plane: admitted under Pod Security "restricted", with no more rights than its Roles."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -197,6 +198,17 @@ def names_without_the_definition(manifests: str) -> list[str]:
     """Return KIND/NAME of each object, but for the definition, which other tests need."""
     found = [each for each in yaml.safe_load_all(manifests) if each]
     return [f"{m['kind']}/{m['metadata']['name']}" for m in found if m["kind"] != "CustomResourceDefinition"]
+
+
+def test_a_definition_of_another_owner_is_refused_with_words_that_troubleshooting_has(
+    kubectl: Kubectl, helm: Helm, place: str, root: Path
+) -> None:
+    where = (f"--kubeconfig={kubectl.kubeconfig}", f"--namespace={place}")
+    result = helm("install", "newcomer", "charts/videojob", *where)
+    assert result.returncode != 0
+    words = "invalid ownership metadata"
+    assert words in result.stderr
+    assert re.search(rf"{words}.*--take-ownership", (root / "docs/troubleshooting.md").read_text())
 
 
 def test_an_uninstall_keeps_the_definition_and_with_it_every_videojob(kubectl: Kubectl, helm: Helm, place: str) -> None:
