@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
+
+from yarl import URL
 
 from videojob.conditions import ConditionStatus, ConditionType
 from videojob.phases import TERMINAL_PHASES, Phase
@@ -160,9 +161,12 @@ def conditions_after(video_job: Manifest, outcome: Outcome, now: datetime) -> li
 
 
 def host_of(url: str) -> str:
-    """Return the host of a URL, the only part of it that may be logged: paths and queries hold secrets of users."""
+    """Return the host of a URL as it is called, which is the only part of it that may be logged.
+
+    Paths and queries hold secrets of users. `URL` is the parser of the HTTP client too, so both mean the same host.
+    """
     try:
-        return urlsplit(url).hostname or ""
+        return URL(url).raw_host or ""
     except ValueError:
         return ""
 

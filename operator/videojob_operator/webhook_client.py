@@ -1,16 +1,16 @@
 """Send a webhook to an address that was vetted. The only module, beside the one for Kubernetes, that speaks HTTP.
 
-The connection goes to the very address that was looked at: a name that resolves to something else a moment later
-gains nothing. Redirects are not followed, proxies are not used, and the answer's body is not read: nothing that a
-user's URL leads to is shown to anyone.
+An address is vetted at the last step there is, where the socket to it is opened. So it does not matter how a URL spells
+its host, and a name that resolves to something else a moment later gains nothing. Redirects are not followed, proxies
+are not used, and the answer's body is not read: nothing that a user's URL leads to is shown to anyone.
 """
 
 import asyncio
 import socket
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from videojob.reasons import Reason
@@ -23,11 +23,11 @@ _LONGEST_HEADER_BYTES = 8190
 
 
 class _Forbidden(OSError):
-    """The name stands for no address that may be called."""
+    """The address may not be called, or the name stands for none that may."""
 
 
 class _VettingResolver(AbstractResolver):
-    """Resolve names to addresses that may be called, and to no other."""
+    """Resolve names to addresses that may be called, where they have some, and to no other."""
 
     def __init__(self, allowed: Sequence[Network]) -> None:
         self._allowed = allowed
@@ -67,7 +67,11 @@ class WebhookClient:
         self._allowed = allowed
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=_CONNECTIONS, resolver=_VettingResolver(allowed), use_dns_cache=False, force_close=True
+                limit=_CONNECTIONS,
+                resolver=_VettingResolver(allowed),
+                socket_factory=self._open_socket,
+                use_dns_cache=False,
+                force_close=True,
             ),
             timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
             max_line_size=_LONGEST_HEADER_BYTES,
@@ -83,8 +87,6 @@ class WebhookClient:
     async def send(self, delivery: Delivery) -> Outcome:
         """Send it once; whatever comes of it is an outcome, never an exception."""
         host = host_of(delivery.url)
-        if not self._is_allowed_literal(delivery.url):
-            return _refused(host)
         try:
             async with self._http.post(
                 delivery.url, data=delivery.body, headers=delivery.headers, allow_redirects=False
@@ -95,13 +97,16 @@ class WebhookClient:
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             return _refused(host) if _is_refusal(error) else _retry(host, _explain(error))
 
-    def _is_allowed_literal(self, url: str) -> bool:
-        """Vet an address that stands in the URL itself: no resolver is asked for it."""
+    def _open_socket(self, address: AddrInfoType) -> socket.socket:
+        """Open the socket of a connection; an address in the URL itself comes here without having seen the resolver."""
+        family, kind, protocol, _, (number, *_) = address
         try:
-            host = urlsplit(url).hostname or ""
-            return may_be_called(host, self._allowed)
-        except ValueError:  # a name: its turn comes with the resolver
-            return True
+            is_allowed = may_be_called(number, self._allowed)
+        except ValueError:  # what was taken for an address and is none is not left to the system to read
+            is_allowed = False
+        if not is_allowed:
+            raise _Forbidden(number)
+        return socket.socket(family, kind, protocol)
 
 
 def _outcome(host: str, status: int) -> Outcome:

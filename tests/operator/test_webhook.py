@@ -145,3 +145,8 @@ def test_what_is_no_secret_is_refused_and_not_quoted(text: str) -> None:
 def test_only_the_host_of_a_url_is_told() -> None:
     assert host_of("https://user:pass@example.com:8443/path?token=1") == "example.com"
     assert host_of("https://[broken") == ""
+
+
+def test_the_host_that_is_told_is_the_one_that_is_called() -> None:
+    assert host_of("http://１２７.０.０.１:8081/") == "127.0.0.1"  # noqa: RUF001 - that is the point
+    assert host_of("https://Bücher.example/") == "xn--bcher-kva.example"

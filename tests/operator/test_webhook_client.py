@@ -51,7 +51,30 @@ async def test_it_reaches_an_allowed_address_by_number_and_by_name(local: Webhoo
     ] * 2
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "127.1"])
+LOOPBACK_IN_DISGUISE = (
+    "127.0.0.1",
+    "localhost",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[::1%25lo]",
+    "[v1.::1]",
+    "2130706433",
+    "127.1",
+    "0x7f.1",
+    "0177.0.0.1",
+    "127.0.0.1.",
+    "１２７.０.０.１",  # noqa: RUF001 - what the URL's host is mapped to is called, and not what stands there
+    "127。0。0。1",
+    "①②⑦.0.0.1",
+    "ⓛⓞⓒⓐⓛⓗⓞⓢⓣ",
+    "example.com@127.0.0.1",
+    "example.com:80@１２７.1",  # noqa: RUF001
+    "example.com\\@127.0.0.1",
+)
+
+
+@pytest.mark.parametrize("host", LOOPBACK_IN_DISGUISE)
 async def test_an_address_that_is_not_public_gets_not_even_a_connection(
     strict: WebhookClient, receiver: Receiver, host: str
 ) -> None:
