@@ -151,6 +151,10 @@ class VideoJobStatus(Manifest):
     job_name: Name | None = None
     attempts: Int32 | None = Field(None, description="Pods started so far, disruptions included.")
     failures: Int32 | None = Field(None, description="Pods that failed and count against spec.backoffLimit.")
+    forgiven_interruptions: Int32 | None = Field(
+        None,
+        description="Interruptions up to the last spec.suspend; maxInterruptions of the profile leaves them aside.",
+    )
     pod_name: Name | None = None
     node_name: Name | None = None
     avoided_nodes: list[Name] | None = Field(

@@ -11,7 +11,8 @@ kept of them would hold on to the pages that all else was parsed into: 1,500 end
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
@@ -46,6 +47,19 @@ class Cache:
 
     def __init__(self) -> None:
         self._objects: dict[Kind, dict[Key, dict[str, _Kept]]] = {kind: {} for kind in Kind}
+        self._lists_under_way = 0
+        self._gone: set[str] = set()  # since the first of them began, by uid
+
+    @contextmanager
+    def listing(self) -> Iterator[None]:
+        """Remember, while a list is read, what is forgotten: the list shows a past in which it was still there."""
+        self._lists_under_way += 1
+        try:
+            yield
+        finally:
+            self._lists_under_way -= 1
+            if not self._lists_under_way:
+                self._gone.clear()
 
     def observe(self, key: Key) -> Observed:
         """Return what is known of one VideoJob."""
@@ -82,7 +96,7 @@ class Cache:
             pod whose label names no VideoJob.
         """
         key = _video_job_key(kind, manifest)
-        if not key:
+        if not key or (listed_at and uid_of(manifest) in self._gone):
             return None
         objects = self._objects[kind].setdefault(key, {})
         name = manifest["metadata"]["name"]
@@ -98,6 +112,8 @@ class Cache:
             The key of the VideoJob concerned.
         """
         key = _video_job_key(kind, manifest)
+        if self._lists_under_way:
+            self._gone.add(uid_of(manifest))
         if key:
             self._drop(kind, key, manifest["metadata"]["name"], uid_of(manifest))
         return key

@@ -95,9 +95,13 @@ class Client:
         kind = {"Content-Type": "application/strategic-merge-patch+json"}  # conditions are merged by their type
         return await self._call("PATCH", self._url(Kind.PODS, namespace, name) + "/status", json=patch, headers=kind)
 
-    async def suspend_job(self, key: Key, *, suspend: bool) -> Manifest:
-        """Suspend a Job or let it go on."""
-        patch = {"spec": {"suspend": suspend}}
+    async def suspend_job(self, key: Key, uid: str, *, suspend: bool) -> Manifest:
+        """Suspend the Job of this uid, or let it go on.
+
+        Raises:
+            Conflict: it is gone, or another Job has its name.
+        """
+        patch = {"metadata": {"uid": uid}, "spec": {"suspend": suspend}}
         return await self._call("PATCH", self._url(Kind.JOBS, *key), json=patch, headers=_MERGE_PATCH)
 
     async def patch_status(self, key: Key, observed: Manifest, fields: Manifest) -> Manifest:

@@ -87,6 +87,7 @@ class Controller:
                 self._health.not_ready_because = str(error)
                 log.warning("cannot list yet; trying again", extra={"error": str(error)})
                 await asyncio.sleep(pause_seconds)
+        self._settings.refresh()  # read when the process began, and a standby may have stood by for weeks
         self._tasks = [asyncio.create_task(self._work()) for _ in range(WORKERS)]
         self._tasks.append(asyncio.create_task(self._resync()))
         self._tasks.append(asyncio.create_task(self._settings.watch()))
@@ -135,15 +136,15 @@ class Controller:
         wanted = wanted_evidence(observed, now)
         evidence = await self._lookups.find(key.namespace, wanted)
         decision = reconcile(observed, self._settings.current, now, evidence)
+        for seconds in (decision.requeue_after_seconds, wanted.again_seconds):
+            if seconds is not None:  # before the actions: a limit passes while they are refused, too
+                self._queue.add_later(key, seconds)
         try:
             for action in decision.actions:
                 await self._carry_out(key, observed, action)
         except Conflict:
             await self._refresh(key, observed)
             self._queue.add(key)
-        for seconds in (decision.requeue_after_seconds, wanted.again_seconds):
-            if seconds is not None:
-                self._queue.add_later(key, seconds)
         self._notifier.offer(key, cache.get(Kind.VIDEO_JOBS, key))
 
     async def _carry_out(self, key: Key, observed: Observed, action: Action) -> None:
@@ -152,6 +153,7 @@ class Controller:
             case CreateJob(job, again):
                 if again:
                     await self._refresh(key, observed)
+                    await self._lists.take_in_pods_of(key)
                     self._require_unchanged(key, observed)
                 await self._create(key, observed, job)
             case DeleteJob(uid):
@@ -167,8 +169,8 @@ class Controller:
             case DeleteVideoJob(uid):
                 await self._delete(Kind.VIDEO_JOBS, key, uid, observed.video_job)
                 log.info("VideoJob deleted after its time to live", extra=named)
-            case SuspendJob(suspend):
-                learn(Kind.JOBS, await self._client.suspend_job(key, suspend=suspend))
+            case SuspendJob(uid, suspend):
+                learn(Kind.JOBS, await self._client.suspend_job(key, uid, suspend=suspend))
             case SetStatus(fields, look_at_pods):
                 if look_at_pods:
                     await self._lists.take_in_pods_of(key)

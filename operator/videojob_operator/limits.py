@@ -15,11 +15,15 @@ from videojob_operator.job import MAX_INTERRUPTIONS, number_of
 from videojob_operator.manifests import Manifest, is_deleting, moment, timestamp
 from videojob_operator.nodes import nodes_avoided
 from videojob_operator.observed import Observed, has_ended, has_started
+from videojob_operator.scheduling import speaks_of_taints
 from videojob_operator.settings import Profile
-from videojob_operator.status import Summary, failures
+from videojob_operator.status import Summary, failures, forgiven_interruptions
 
 LOST_SECONDS = 120
 """A pod that has not ended this long after its grace period never will: its node does not answer."""
+
+TAINTED_SECONDS = 600
+"""A taint may go by itself within this time: of a node that starts anew, or is short of memory."""
 
 LONGEST_NOTIFICATION = timedelta(hours=25)
 """A VideoJob is not deleted before its webhook was told, or given up, which takes a day at most."""
@@ -44,7 +48,8 @@ def verdict(observed: Observed, summary: Summary, now: datetime) -> Summary | No
     job = observed.own_job()
     if pod and job and was_interrupted(pod):
         return too_many_interruptions(observed, number_of(job, MAX_INTERRUPTIONS, _ANY_PROFILE.max_interruptions))
-    if summary.reason is Reason.NO_MATCHING_NODE and pod and nodes_avoided(pod):
+    gives_up = nowhere_due(observed, summary)
+    if gives_up and now >= gives_up:
         return Summary(Phase.FAILED, Reason.GPU_FAULT, summary.message, _GPU_HINT)
     return None
 
@@ -54,12 +59,21 @@ _GPU_HINT = "ask the node's dmesg for Xid errors; a driver older than the image'
 
 def too_many_interruptions(observed: Observed, allowed: int) -> Summary | None:
     """Give up a job that was stopped from outside too often: nothing else bounds what the Job does not count."""
-    count = observed.attempts() - failures(observed)
-    if count <= allowed:
+    count = observed.attempts() - failures(observed) - forgiven_interruptions(observed)
+    if count <= allowed or observed.wants_suspension():
         return None
     message = f"stopped from outside {count} times, and the profile allows {allowed}"
     hint = "raise maxInterruptions of the profile, or use nodes that are not taken away so often"
     return Summary(Phase.FAILED, Reason.TOO_MANY_INTERRUPTIONS, message, hint)
+
+
+def nowhere_due(observed: Observed, summary: Summary) -> datetime | None:
+    """Return when a pod is given up that finds no node but those whose GPU failed; None where it is not such a pod."""
+    pod = observed.current_pod()
+    if pod is None or summary.reason is not Reason.NO_MATCHING_NODE or not nodes_avoided(pod):
+        return None
+    patience_seconds = TAINTED_SECONDS if speaks_of_taints(summary.message) else 0
+    return moment(pod["metadata"]["creationTimestamp"]) + timedelta(seconds=patience_seconds)
 
 
 def start_due(observed: Observed) -> datetime | None:
@@ -83,9 +97,34 @@ def lost_pod(observed: Observed, now: datetime) -> Manifest | None:
 def lost_due(observed: Observed) -> datetime | None:
     """Return when a pod that is being deleted counts as lost."""
     pod = observed.current_pod()
-    if pod is None or not is_deleting(pod) or has_ended(pod) or not pod["spec"].get("nodeName"):
+    return None if pod is None or not pod["spec"].get("nodeName") else _lost_at(pod)
+
+
+def former_pod(observed: Observed, now: datetime) -> Manifest | None:
+    """Return a pod of a Job that is gone, which the next one must wait for; None where there is none.
+
+    One on a node that does not answer is not waited for: it cannot end, its token is dead, and its files lie apart.
+    """
+    return next((pod for pod in observed.former_pods() if (due := _lost_at(pod)) is None or now < due), None)
+
+
+def former_due(observed: Observed) -> datetime | None:
+    """Return when the first pod of a Job that is gone counts as lost."""
+    return min(filter(None, map(_lost_at, observed.former_pods())), default=None)
+
+
+def _lost_at(pod: Manifest) -> datetime | None:
+    """When a pod counts as lost, None for one that has ended or need not end."""
+    if not is_deleting(pod) or has_ended(pod):
         return None
     return moment(pod["metadata"]["deletionTimestamp"]) + timedelta(seconds=LOST_SECONDS)
+
+
+def describe_former(pod: Manifest) -> Diagnosis:
+    """Say what a job waits for whose Job was deleted."""
+    name = pod["metadata"]["name"]
+    hint = "" if is_deleting(pod) else f"it goes on by itself; to begin anew at once: kubectl delete pod {name}"
+    return Diagnosis(Reason.RETRYING, f"another pod follows once {name} has ended, whose Job is gone", hint)
 
 
 def describe_lost(pod: Manifest) -> Diagnosis:

@@ -57,9 +57,10 @@ class Lists:
     async def _learn(self, kind: Kind, namespace: str, selector: str) -> tuple[set[str], int]:
         uids: set[str] = set()
         version = 0
-        async for page, of_list in self._context.client.list_pages(kind, namespace, selector):
-            version = of_list
-            for manifest in page:
-                self._context.learn(kind, manifest, of_list)
-                uids.add(uid_of(manifest))
+        with self._context.cache.listing():
+            async for page, of_list in self._context.client.list_pages(kind, namespace, selector):
+                version = of_list
+                for manifest in page:
+                    self._context.learn(kind, manifest, of_list)
+                    uids.add(uid_of(manifest))
         return uids, version

@@ -9,7 +9,10 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-FIELDS = ("job", "namespace", "uid", "phase", "reason", "error", "identity", "host", "attempt")
+FIELDS = (
+    *("job", "namespace", "uid", "phase", "reason", "pod", "error"),
+    *("identity", "host", "attempt", "profiles", "models"),
+)
 
 
 class JsonFormatter(logging.Formatter):

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from videojob.names import is_of_attempt
+from videojob.names import UID_LABEL, is_of_attempt
 from videojob.status import Artifacts
 from videojob.termination import TerminationMessage
 from videojob_operator.job import CONTAINER
@@ -19,7 +19,7 @@ class Observed:
     Attributes:
         video_job: None where it was deleted.
         job: the Job of its name, whoever owns it; None where there is none.
-        pods: pods of the Job, in any order.
+        pods: pods of the Job and of earlier ones, in any order.
     """
 
     video_job: Manifest | None
@@ -44,6 +44,10 @@ class Observed:
         status: Manifest = (self.video_job or {}).get("status", {})
         return status
 
+    def wants_suspension(self) -> bool:
+        """Tell whether the user holds the job back."""
+        return bool((self.video_job or {})["spec"].get("suspend"))
+
     def own_job(self) -> Manifest | None:
         """Return the Job if this VideoJob is its controller."""
         return self.job if self.job and controller_uid(self.job) == self.uid else None
@@ -59,6 +63,12 @@ class Observed:
             return []
         mine = [pod for pod in self.pods if controller_uid(pod) == job["metadata"]["uid"]]
         return sorted(mine, key=lambda pod: (pod["metadata"]["creationTimestamp"], not has_ended(pod)))
+
+    def former_pods(self) -> list[Manifest]:
+        """Return the pods that go on though their Job is gone: it was deleted, and they have their grace period."""
+        job = self.own_job()
+        at_work = [pod for pod in self.pods if not has_ended(pod) and _owner_label(pod) == self.uid]
+        return [pod for pod in at_work if job is None or controller_uid(pod) != job["metadata"]["uid"]]
 
     def current_pod(self) -> Manifest | None:
         """Return the newest pod: there is never more than one that runs."""
@@ -116,6 +126,12 @@ class Observed:
             return None
         video = artifacts.video
         return artifacts.dump() if video and is_of_attempt(video.uri, self.uid, pod["metadata"]["name"]) else None
+
+
+def _owner_label(pod: Manifest) -> str | None:
+    """Return the uid of a pod's VideoJob, which it keeps when its Job is deleted."""
+    uid: str | None = pod["metadata"].get("labels", {}).get(UID_LABEL)
+    return uid
 
 
 def container_status(pod: Manifest) -> Manifest:

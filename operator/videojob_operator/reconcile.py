@@ -42,8 +42,9 @@ class CreateJob:
     """Create this Job.
 
     Attributes:
-        again: there was a Job before. That it is gone must be seen with a fresh look at Job and VideoJob: garbage
-            collection takes Jobs of deleted VideoJobs away, and what we know of those may be old.
+        again: there was a Job before. That it is gone, and its pods with it, must be seen with a fresh look at
+            VideoJob, Job and pods: garbage collection takes Jobs of deleted VideoJobs away, and what we know of
+            those may be old.
     """
 
     job: Manifest
@@ -81,8 +82,9 @@ class DeleteVideoJob:
 
 @dataclass(frozen=True, slots=True)
 class SuspendJob:
-    """Suspend the Job, or let it go on."""
+    """Suspend the Job of this uid, or let it go on."""
 
+    uid: str
     suspend: bool
 
 
@@ -200,7 +202,7 @@ def _follow(observed: Observed, job: Manifest, settings: Settings, now: datetime
         return Decision((*told, *remedy))
     if _must_go(observed, job):
         return Decision((*told, *_delete_job(observed)))
-    return Decision((*told, *_suspension(observed, job)), _seconds_to_next_limit(observed, now))
+    return Decision((*told, *_suspension(observed, job)), _seconds_to_next_limit(observed, summary, now))
 
 
 def _judge(observed: Observed, summary: Summary, now: datetime) -> Summary:
@@ -220,7 +222,7 @@ def _must_go(observed: Observed, job: Manifest) -> bool:
     """
     if _is_over(job):
         return False
-    if _wants_suspension(observed) and _is_queued(observed):
+    if observed.wants_suspension() and _is_queued(observed):
         return True
     pod = observed.current_pod()
     return pod is not None and hit_gpu_fault(pod) and _may_retry(observed)
@@ -231,8 +233,14 @@ def _may_retry(observed: Observed) -> bool:
     return failures(observed) <= limit
 
 
-def _seconds_to_next_limit(observed: Observed, now: datetime) -> float | None:
-    dues = [due for due in (limits.start_due(observed), limits.lost_due(observed)) if due and due > now]
+def _seconds_to_next_limit(observed: Observed, summary: Summary, now: datetime) -> float | None:
+    limit = (
+        limits.start_due(observed),
+        limits.lost_due(observed),
+        limits.former_due(observed),
+        limits.nowhere_due(observed, summary),
+    )
+    dues = [due for due in limit if due and due > now]
     return min((due - now).total_seconds() for due in dues) if dues else None
 
 
@@ -244,23 +252,27 @@ def _begin(observed: Observed, video_job: Manifest, settings: Settings, now: dat
     accepted = _accept(video_job, settings)
     if isinstance(accepted, Summary):
         return Decision(_set_status(observed, accepted, now))
-    waits = _seconds_to_next_limit(observed, now)
-    if observed.foreign_job():
-        message = "a Job of this name belongs to something else; waiting for it to go"
-        summary = Summary(Phase.PENDING, Reason.NAME_IN_USE, message, "delete that Job, or choose another name")
-        return Decision(_set_status(observed, summary, now), min(NAME_IN_USE_SECONDS, waits or NAME_IN_USE_SECONDS))
-    if _wants_suspension(observed) and _is_queued(observed):
-        return Decision(_set_status(observed, HELD, now))
-    if gave_up := limits.too_many_interruptions(observed, accepted.profile.max_interruptions):
-        return Decision(_set_status(observed, gave_up, now))
+    waits = _seconds_to_next_limit(observed, summary, now)
+    if why_not := _why_not_yet(observed, accepted.profile, now):
+        soon = min(NAME_IN_USE_SECONDS, waits or NAME_IN_USE_SECONDS) if observed.foreign_job() else waits
+        return Decision(_set_status(observed, why_not, now), soon)
     past = Past(failures(observed), tuple(avoided_nodes(observed)))
     job = build_job(video_job, accepted.resolved, accepted.profile, settings, past)
     create = CreateJob(job, again="jobName" in observed.status)
     return Decision((create, *_set_status(observed, summary, now, accepted.resolved)), waits)
 
 
-def _wants_suspension(observed: Observed) -> bool:
-    return bool((observed.video_job or {})["spec"].get("suspend"))
+def _why_not_yet(observed: Observed, profile: Profile, now: datetime) -> Summary | None:
+    """Say what an accepted VideoJob without a Job waits for, or why it is given up; None where it can begin."""
+    if observed.foreign_job():
+        message = "a Job of this name belongs to something else; waiting for it to go"
+        return Summary(Phase.PENDING, Reason.NAME_IN_USE, message, "delete that Job, or choose another name")
+    if observed.wants_suspension() and _is_queued(observed):
+        return HELD
+    if gave_up := limits.too_many_interruptions(observed, profile.max_interruptions):
+        return gave_up
+    former = limits.former_pod(observed, now)
+    return Summary(Phase.PENDING, *limits.describe_former(former)) if former else None
 
 
 def _is_queued(observed: Observed) -> bool:
@@ -288,10 +300,10 @@ def _accept(video_job: Manifest, settings: Settings) -> _Accepted | Summary:
 
 def _suspension(observed: Observed, job: Manifest) -> list[Action]:
     """Suspend or resume the Job as the spec says. A Job in a queue is suspended and resumed by the queue alone."""
-    wanted, suspended = _wants_suspension(observed), bool(job["spec"].get("suspend"))
+    wanted, suspended = observed.wants_suspension(), bool(job["spec"].get("suspend"))
     if wanted == suspended or is_deleting(job) or _is_queued(observed):
         return []
-    return [SuspendJob(wanted)]
+    return [SuspendJob(uid_of(job), wanted)]
 
 
 def _set_status(

@@ -25,6 +25,8 @@ Verdict = tuple[Reason, str, str]
 _AFTERTHOUGHTS = re.compile(r"\s*(?:no new claims to deallocate,)?\s*preemption: .*$|\s*no new claims to deallocate.*$")
 _COUNTS = re.compile(r"(?:^0/\d+ nodes are available: |, )(?P<count>\d+) (?P<what>[^,]+)")
 
+_TAINT = "untolerated taint"
+
 _HINTS = {
     Reason.GPUS_TAKEN: "it starts when a GPU gets free; add nodes, or suspend or cancel other jobs",
     Reason.NO_MATCHING_NODE: "kubectl get nodes -L nvidia.com/gpu.product shows what there is: change the profile's"
@@ -45,9 +47,12 @@ def why_no_node(pod: Manifest, message: str, nodes: Sequence[Node] | None) -> Ve
     """
     words = _AFTERTHOUGHTS.sub("", message).rstrip(".") or "no node was found for the pod yet"
     reason = _reason(words)
-    sentence = _SENTENCES[reason]
     if reason in _COUNTED and nodes is not None:
         reason, sentence = _counted(reason, pod, nodes)
+    elif reason is Reason.NO_MATCHING_NODE and speaks_of_taints(words):
+        return reason, f"{_UNTAINTED} ({words})", f"{_HINTS[reason]}; or {_HINTS[Reason.NODES_TAINTED]}"
+    else:
+        sentence = _SENTENCES[reason]
     return reason, f"{sentence} ({words})", _HINTS[reason]
 
 
@@ -58,7 +63,16 @@ _SENTENCES = {
     Reason.VOLUME_UNAVAILABLE: "a volume of the profile is not there",
     Reason.UNSCHEDULABLE: "no node has room",
 }
+_UNTAINTED = (
+    "no node without taints has the GPU model or the labels that the profile asks for; whether a tainted one has them"
+    " is told where operator.readNodes is on"
+)
 _COUNTED = {Reason.GPUS_TAKEN, Reason.NO_MATCHING_NODE, Reason.NODES_TAINTED}
+
+
+def speaks_of_taints(words: str) -> bool:
+    """Tell whether taints keep nodes out, of which the scheduler does not say whether they fit otherwise."""
+    return _TAINT in words
 
 
 def _reason(words: str) -> Reason:
@@ -66,13 +80,15 @@ def _reason(words: str) -> Reason:
     if "persistentvolumeclaim" in words.lower():
         return Reason.VOLUME_UNAVAILABLE
     obstacles = [match["what"] for match in _COUNTS.finditer(words)]
+    labels = [each for each in obstacles if "affinity" in each or "selector" in each]
+    taints = [each for each in obstacles if _TAINT in each]
     if any(f"Insufficient {GPU}" in each for each in obstacles):
         return Reason.GPUS_TAKEN
     if any("Insufficient" in each or "were unschedulable" in each or "Too many pods" in each for each in obstacles):
         return Reason.UNSCHEDULABLE
-    if any("untolerated taint" in each for each in obstacles):
+    if taints and not labels:
         return Reason.NODES_TAINTED
-    if obstacles and all("affinity" in each or "selector" in each for each in obstacles):
+    if labels and len(labels) + len(taints) == len(obstacles):
         return Reason.NO_MATCHING_NODE
     return Reason.UNSCHEDULABLE
 

@@ -67,7 +67,7 @@ def _of_job(observed: Observed, job: Manifest, evidence: Evidence) -> Summary:
         return Summary(Phase.FAILED, Reason.ARTIFACT_MISSING, "the renderer ended well but recorded no video")
     pod = observed.current_pod()
     if job["spec"].get("suspend"):
-        return HELD if (observed.video_job or {})["spec"].get("suspend") else _waiting(Phase.QUEUED, job, evidence)
+        return HELD if observed.wants_suspension() else _waiting(Phase.QUEUED, job, evidence)
     if pod is None:
         return _waiting(Phase.PENDING, job, evidence)
     return _of_pod(observed.status, pod, evidence)
@@ -160,6 +160,8 @@ def derive_status(
         derived["hint"] = summary.hint[:_MESSAGE_LENGTH] or None
     if failed := failures(observed):
         derived["failures"] = failed
+    if forgiven := forgiven_interruptions(observed):
+        derived["forgivenInterruptions"] = forgiven
     if avoided := avoided_nodes(observed):
         derived["avoidedNodes"] = avoided
     if summary.phase in TERMINAL_PHASES:
@@ -189,6 +191,17 @@ def failures(observed: Observed) -> int:
     seen = sum(has_failed(pod) for pod in observed.own_pods())
     counted: int = job.get("status", {}).get("failed", 0)
     return max(recorded, number_of(job, FAILURES_BEFORE) + max(seen, counted))
+
+
+def forgiven_interruptions(observed: Observed) -> int:
+    """Count the interruptions that do not count any more: a user who suspends the job begins the count anew.
+
+    The pod that the suspension stops ends like one that was stopped from outside, and cannot be told from it later.
+    """
+    recorded: int = observed.status.get("forgivenInterruptions", 0)
+    if not observed.wants_suspension():
+        return recorded
+    return max(recorded, observed.attempts() - failures(observed))
 
 
 def avoided_nodes(observed: Observed) -> list[str]:

@@ -44,7 +44,7 @@ WITHOUT_NODES = [
     ("mixed", "GpusTaken", "1 node(s) had untolerated taint(s))"),
     ("no-node-selector", "NoMatchingNode", "no node has the GPU model or the labels that the profile asks for"),
     ("avoided", "NoMatchingNode", "didn't match Pod's node affinity/selector)"),
-    ("tainted", "NodesTainted", "taints which the profile does not tolerate"),
+    ("tainted", "NoMatchingNode", "whether a tainted one has them is told where operator.readNodes is on"),
     ("memory", "Unschedulable", "2 Insufficient memory)"),
     ("cordoned", "Unschedulable", "1 node(s) were unschedulable)"),
     ("no-claim", "VolumeUnavailable", 'persistentvolumeclaim "models" not found'),
@@ -52,6 +52,15 @@ WITHOUT_NODES = [
     ("no-secret-env", "ContainerConfigError", 'secrets "videojob-storage" not found'),
     ("no-key", "ContainerConfigError", "couldn't find key token"),
 ]
+
+
+def test_where_taints_alone_keep_nodes_out_they_are_named() -> None:
+    waiting = captured("tainted")["pod"]
+    (condition,) = waiting["status"]["conditions"]
+    condition["message"] = "0/2 nodes are available: 2 node(s) had untolerated taint(s)."
+    why = diagnose(waiting, job())
+    assert why
+    assert (why.reason, why.hint) == ("NodesTainted", "add a toleration to the profile, or take the taint off")
 
 
 @pytest.mark.parametrize(("name", "reason", "words"), WITHOUT_NODES)

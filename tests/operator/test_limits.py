@@ -7,16 +7,18 @@ import pytest
 from tests.operator import worlds as w
 from tests.operator.worlds import JOB_UID, NOW, SETTINGS, Manifest, ended, job, observed, pod, video_job
 
-from videojob_operator.evidence import NOTHING_WANTED, wanted_evidence
+from videojob_operator.evidence import NOTHING_WANTED, QUEUE_LABEL, wanted_evidence
 from videojob_operator.manifests import timestamp
 from videojob_operator.observed import Observed
 from videojob_operator.reconcile import (
     Action,
+    CreateJob,
     DeleteJob,
     DeleteVideoJob,
     EndJob,
     FailPod,
     SetStatus,
+    SuspendJob,
     reconcile,
 )
 from videojob_operator.settings import Settings
@@ -153,3 +155,97 @@ def test_only_what_the_watched_objects_leave_open_is_looked_up() -> None:
     assert wanted_evidence(observed(None, fresh), NOW).events_of is None
     assert wanted_evidence(observed(None, fresh), NOW + timedelta(seconds=6)).events_of == JOB_UID
     assert wanted_evidence(observed(None, fresh), NOW + timedelta(days=1)).again_seconds == 300.0
+
+
+def former(**changes: str) -> Manifest:
+    """Return a pod that runs, of a Job that was deleted."""
+    orphan = pod(phase="Running", state=w.RUNNING)
+    orphan["metadata"] |= {"ownerReferences": [{"uid": "uid-of-former-job", "controller": True}], **changes}
+    return orphan
+
+
+BEGUN = {"phase": "Running", "jobName": "squirrel", "attempts": 1, "podName": w.POD}
+
+
+def test_no_pod_follows_before_the_pod_of_a_deleted_job_has_ended() -> None:
+    going = former(deletionTimestamp=timestamp(CREATED + timedelta(minutes=2)))
+    world = observed(video_job(status=BEGUN), None, going)
+    waiting = reconcile(world, SETTINGS, CREATED + timedelta(minutes=1))
+    assert [type(action) for action in waiting.actions] == [SetStatus]
+    (told,) = waiting.actions
+    assert isinstance(told, SetStatus)
+    assert (told.fields["phase"], told.fields["reason"]) == ("Pending", "Retrying")
+    assert told.fields["message"] == f"another pod follows once {w.POD} has ended, whose Job is gone"
+    assert "hint" not in told.fields, "it ends by itself"
+    assert waiting.requeue_after_seconds == 180.0
+    going["status"] |= {"phase": "Failed", "containerStatuses": [{"name": "renderer", "state": ended(75)}]}
+    assert isinstance(reconcile(world, SETTINGS, CREATED + timedelta(minutes=1)).actions[0], CreateJob)
+
+
+def test_a_pod_of_a_deleted_job_on_a_node_that_does_not_answer_is_not_waited_for_for_ever() -> None:
+    world = observed(video_job(status=BEGUN), None, former(deletionTimestamp=timestamp(CREATED)))
+    assert not any(isinstance(action, CreateJob) for action in decide(world, timedelta(seconds=119))[0])
+    assert isinstance(decide(world, timedelta(seconds=120))[0][0], CreateJob)
+
+
+def test_a_pod_that_outlives_its_job_on_purpose_is_waited_for_with_a_hint() -> None:
+    _, status = decide(observed(video_job(status=BEGUN), None, former()), timedelta(hours=3))
+    assert status["hint"] == f"it goes on by itself; to begin anew at once: kubectl delete pod {w.POD}"
+
+
+def test_the_pod_of_a_videojob_that_had_the_name_before_is_not_waited_for() -> None:
+    stranger = former()
+    stranger["metadata"]["labels"] = stranger["metadata"]["labels"] | {"videojob.dev/uid": "another"}
+    assert isinstance(decide(observed(None, None, stranger), timedelta())[0][0], CreateJob)
+
+
+def test_a_pod_that_a_suspension_stops_is_no_interruption() -> None:
+    running = video_job(status=BEGUN, suspend=True)
+    actions, status = decide(observed(running, _uninterruptible(), pod(phase="Running", state=w.RUNNING)), timedelta())
+    assert actions[-1] == SuspendJob(JOB_UID, suspend=True)
+    assert status["forgivenInterruptions"] == 1
+    stopped = pod(phase="Failed", state=ended(75))
+    suspended = _uninterruptible()
+    suspended["spec"]["suspend"] = True
+    assert decide(observed(running, suspended, stopped), timedelta())[1]["phase"] == "Queued"
+    resumed = video_job(status=BEGUN | {"forgivenInterruptions": 1})
+    assert decide(observed(resumed, _uninterruptible(), stopped), timedelta())[1]["phase"] == "Pending"
+    again = video_job(status=BEGUN | {"forgivenInterruptions": 1, "attempts": 2})
+    assert decide(observed(again, _uninterruptible(), stopped), timedelta())[1]["reason"] == "TooManyInterruptions"
+
+
+def test_a_suspension_in_a_queue_which_takes_the_job_away_is_no_interruption_either() -> None:
+    held = video_job(status=BEGUN, suspend=True, labels={QUEUE_LABEL: "gpu"})
+    profiles = {"default": SETTINGS.profiles["default"].model_copy(update={"max_interruptions": 0})}
+    settings = replace(SETTINGS, profiles=profiles)
+    (told,) = reconcile(observed(held), settings, NOW).actions
+    assert isinstance(told, SetStatus)
+    assert (told.fields["phase"], told.fields["forgivenInterruptions"]) == ("Queued", 1)
+    resumed = video_job(status=BEGUN | {"forgivenInterruptions": 1})
+    assert isinstance(reconcile(observed(resumed), settings, NOW).actions[0], CreateJob)
+
+
+def _uninterruptible() -> Manifest:
+    made = job()
+    made["metadata"]["annotations"] = {"videojob.dev/max-interruptions": "0"}
+    return made
+
+
+def test_a_pod_that_finds_no_node_but_the_one_whose_gpu_failed_is_given_up() -> None:
+    waiting = pod(node=None, conditions=[_unplaced("1 node(s) didn't match Pod's node affinity/selector")])
+    term = {"matchFields": [{"key": "metadata.name", "operator": "NotIn", "values": ["gpu-1"]}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    waiting["spec"]["affinity"] = {"nodeAffinity": required}
+    world = observed(None, job(), waiting)
+    assert decide(world, timedelta(seconds=2))[1]["reason"] == "GpuFault"
+    tainted = "1 node(s) had untolerated taint(s), 1 node(s) didn't match Pod's node affinity/selector"
+    waiting["status"]["conditions"] = [_unplaced(tainted)]
+    early = reconcile(world, SETTINGS, CREATED + timedelta(minutes=1))
+    assert early.requeue_after_seconds == 541.0, "ten minutes after the pod came"
+    assert decide(world, timedelta(minutes=1))[1]["reason"] == "NoMatchingNode"
+    assert decide(world, timedelta(minutes=11))[1]["reason"] == "GpuFault"
+
+
+def _unplaced(obstacles: str) -> Manifest:
+    message = f"0/2 nodes are available: {obstacles}. preemption: 0/2 nodes are available."
+    return {"type": "PodScheduled", "status": "False", "message": message}

@@ -151,8 +151,8 @@ def test_before_a_final_verdict_the_last_words_are_waited_for() -> None:
 
 
 def test_suspend_and_resume_reach_the_job() -> None:
-    assert SuspendJob(suspend=True) in decide(observed(video_job(suspend=True), job())).actions
-    assert SuspendJob(suspend=False) in decide(observed(None, job(suspend=True))).actions
+    assert SuspendJob(JOB_UID, suspend=True) in decide(observed(video_job(suspend=True), job())).actions
+    assert SuspendJob(JOB_UID, suspend=False) in decide(observed(None, job(suspend=True))).actions
 
 
 def test_a_job_in_a_queue_is_resumed_by_the_queue_alone() -> None:

@@ -126,7 +126,7 @@ def pod(
             "uid": f"uid-of-{name}",
             "resourceVersion": "12",
             "creationTimestamp": created,
-            "labels": {"videojob.dev/name": "squirrel"},
+            "labels": {"videojob.dev/name": "squirrel", "videojob.dev/uid": UID},
             "ownerReferences": [{"uid": JOB_UID, "controller": True}],
         },
         "spec": {
