@@ -69,6 +69,8 @@ def test_every_file_of_the_repository_is_there(page: Path) -> None:
         name = span.split("::")[0]
         if name.startswith(starts) and " " not in name:
             assert list(ROOT.glob(name.rstrip("/"))), span
+    for name in {name for code in code_of(page) for name in re.findall(r"\btemplates/[\w./*-]+", code)}:
+        assert list((ROOT / "charts/videojob").glob(name)), name
 
 
 def test_every_test_is_in_the_file_that_is_named_with_it(page: Path) -> None:
