@@ -3,11 +3,16 @@
 An address is vetted at the last step there is, where the socket to it is opened. So it does not matter how a URL spells
 its host, and a name that resolves to something else a moment later gains nothing. Redirects are not followed, proxies
 are not used, and the answer's body is not read: nothing that a user's URL leads to is shown to anyone.
+
+Names are looked up in threads of our own, as many as there are deliveries at once. The event loop has four for all
+lookups, those of the API server's name included: four webhooks to one name without an answer took them all.
 """
 
 import asyncio
 import socket
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import aiohttp
 from aiohttp import AddrInfoType
@@ -18,7 +23,7 @@ from videojob_operator.addresses import Network, may_be_called
 from videojob_operator.webhook import Delivery, Outcome, host_of
 
 TIMEOUT_SECONDS = 10
-_CONNECTIONS = 64
+AT_ONCE = 64
 _LONGEST_HEADER_BYTES = 8190
 
 
@@ -31,11 +36,13 @@ class _VettingResolver(AbstractResolver):
 
     def __init__(self, allowed: Sequence[Network]) -> None:
         self._allowed = allowed
+        self._threads = ThreadPoolExecutor(AT_ONCE, "lookup")
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
+        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM, family=family)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
         results: list[ResolveResult] = [
             {
                 "hostname": host,
@@ -53,7 +60,8 @@ class _VettingResolver(AbstractResolver):
         return results
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Let go of the threads; a lookup that hangs is not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class WebhookClient:
@@ -65,10 +73,12 @@ class WebhookClient:
 
     def __init__(self, allowed: Sequence[Network]) -> None:
         self._allowed = allowed
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._resolver = _VettingResolver(allowed)
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=_CONNECTIONS,
-                resolver=_VettingResolver(allowed),
+                limit=0,  # the turns are the limit
+                resolver=self._resolver,
                 socket_factory=self._open_socket,
                 use_dns_cache=False,
                 force_close=True,
@@ -83,9 +93,14 @@ class WebhookClient:
     async def close(self) -> None:
         """Close all connections."""
         await self._http.close()
+        await self._resolver.close()
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Send it once; whatever comes of it is an outcome, never an exception."""
+        async with self._turns:  # outside the time limit: to wait for others is no fault of this receiver
+            return await self._send(delivery)
+
+    async def _send(self, delivery: Delivery) -> Outcome:
         host = host_of(delivery.url)
         try:
             async with self._http.post(

@@ -2,16 +2,19 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from receiver import Receiver
+from tests.operator.scripted_api import eventually
 
 from videojob.reasons import Reason
 from videojob_local.ports import free_port
 from videojob_operator.addresses import read_networks
 from videojob_operator.webhook import Delivery, Outcome
-from videojob_operator.webhook_client import WebhookClient
+from videojob_operator.webhook_client import AT_ONCE, TIMEOUT_SECONDS, WebhookClient
 
 LOOPBACK = read_networks("127.0.0.0/8")
 
@@ -89,12 +92,12 @@ async def test_a_name_is_looked_up_once_and_called_at_an_address_that_was_vetted
     """Between a first look at a name and the call there is no second one that a rebinding name could use."""
     asked = []
 
-    async def resolve(host: str, port: int, **_: object) -> object:
+    def resolve(host: str, port: int, **_: object) -> object:
         asked.append(host)
         kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
         return [(*kind, ("10.0.0.1", port)), (*kind, ("127.0.0.1", port))][: 2 if len(asked) == 1 else 1]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     assert (await send(local, receiver.url("rebind.example"))).reason is Reason.WEBHOOK_DELIVERED
     assert asked == ["rebind.example"]
     assert (await send(local, receiver.url("rebind.example"))).reason is Reason.WEBHOOK_REFUSED
@@ -134,6 +137,46 @@ async def test_a_receiver_that_says_nothing_is_given_up_after_ten_seconds(
     monkeypatch.setattr(local._http, "_timeout", local._http.timeout.__class__(total=0.2))
     receiver.hold.clear()
     assert (await send(local, receiver.url())).message == "127.0.0.1 did not answer within 10 s"
+
+
+async def test_names_whose_lookup_hangs_do_not_hold_up_the_others(
+    local: WebhookClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lookup takes a thread for as long as it hangs, and an event loop has a handful: four such names starved all."""
+    real, hanging, answered = socket.getaddrinfo, [], threading.Event()
+
+    def look_up(host: str, *rest: Any, **named: Any) -> Any:
+        if not host.startswith("tarpit"):
+            return real(host, *rest, **named)
+        hanging.append(host)
+        answered.wait(30)
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    stuck = [asyncio.create_task(send(local, f"http://tarpit{n}.example/")) for n in range(AT_ONCE - 1)]
+    try:
+        await eventually(lambda: len(hanging) == len(stuck), "all of them hang")
+        assert (await send(local, receiver.url("localhost"))).reason is Reason.WEBHOOK_DELIVERED
+    finally:
+        answered.set()
+        await asyncio.gather(*stuck)
+
+
+async def test_the_wait_for_a_turn_is_no_fault_of_the_receiver(
+    local: WebhookClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_turns", asyncio.Semaphore(2))
+    receiver.hold.clear()
+    slow = [asyncio.create_task(send(local, receiver.url())) for _ in range(2)]
+    await eventually(lambda: len(receiver.received) == 2, "both arrive")
+    last = asyncio.create_task(send(local, receiver.url(path="/last")))
+    await asyncio.sleep(0)
+    loop = asyncio.get_running_loop()
+    real = loop.time
+    monkeypatch.setattr(loop, "time", lambda: real() + TIMEOUT_SECONDS)
+    assert {each.reason for each in await asyncio.gather(*slow)} == {Reason.WEBHOOK_RETRYING}
+    receiver.hold.set()
+    assert (await last).reason is Reason.WEBHOOK_DELIVERED
 
 
 async def test_what_cannot_be_reached_is_said_without_the_url(local: WebhookClient) -> None:
