@@ -12,7 +12,9 @@ from functools import partial
 import httpx
 from bench.chaos.plan import Order
 
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 600
+"""Longer than the kubelet's longest pause before it starts a container again that was killed often."""
+
 _PAUSE_SECONDS = 0.5
 
 
@@ -24,7 +26,7 @@ class Customer:
         orders: what is ordered.
         pause_seconds: between two orders.
         key: begins the Idempotency-Key of each order; another one in each run.
-        give_up: ends it early.
+        give_up: ends the ordering early.
 
     Attributes:
         placed: number of the order -> name of its job.
@@ -47,7 +49,7 @@ class Customer:
         fates: list[tuple[float, int]] = []
         for number, order in enumerate(self._orders):
             headers = {"Idempotency-Key": f"{self._key}-{number}"}
-            answer = self._ask(partial(self._http.post, "/generate", json=order.request.body(), headers=headers))
+            answer = self._order(partial(self._http.post, "/generate", json=order.request.body(), headers=headers))
             self.placed[number] = str(answer.raise_for_status().json()["job_id"])
             if order.fate != "keep":
                 heapq.heappush(fates, (time.monotonic() + order.fate_seconds, number))
@@ -61,7 +63,8 @@ class Customer:
 
     def video(self, name: str) -> bytes:
         """Download a video."""
-        return self._ask(partial(self._http.get, f"/video/{name}")).raise_for_status().content
+        never = threading.Event()
+        return self._ask(partial(self._http.get, f"/video/{name}"), never).raise_for_status().content
 
     def close(self) -> None:
         """Close the connections."""
@@ -71,15 +74,18 @@ class Customer:
         """Cancel or delete a job; one that has ended cannot be cancelled, one that was deleted not be deleted again."""
         name = self.placed[number]
         if self._orders[number].fate == "cancel":
-            answer = self._ask(partial(self._http.post, f"/jobs/{name}/cancel"))
+            answer = self._order(partial(self._http.post, f"/jobs/{name}/cancel"))
             too_late = 409
         else:
-            answer = self._ask(partial(self._http.delete, f"/jobs/{name}"))
+            answer = self._order(partial(self._http.delete, f"/jobs/{name}"))
             too_late = 404
         if answer.status_code != too_late:
             answer.raise_for_status()
 
-    def _ask(self, request: Callable[[], httpx.Response]) -> httpx.Response:
+    def _order(self, request: Callable[[], httpx.Response]) -> httpx.Response:
+        return self._ask(request, self._give_up)
+
+    def _ask(self, request: Callable[[], httpx.Response], give_up: threading.Event) -> httpx.Response:
         """Make a request until it is answered by more than `later`."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
@@ -90,7 +96,7 @@ class Customer:
                 told = f"{answer.status_code} {answer.text[:200]}"
             except httpx.TransportError as error:
                 told = repr(error)
-            if self._give_up.is_set() or time.monotonic() > deadline:
+            if give_up.is_set() or time.monotonic() > deadline:
                 raise RuntimeError(f"the API did not answer for {PATIENCE_SECONDS} s; its last word: {told}")
             self.repeated += 1
             time.sleep(_PAUSE_SECONDS)
