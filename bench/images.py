@@ -6,6 +6,7 @@ run their own registry. Ends with 1 where two builds of one image differ.
 
 import argparse
 import json
+import os
 import sys
 import time
 from datetime import UTC, datetime
@@ -41,12 +42,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench-images", description=__doc__)
     parser.add_argument("--output", type=Path, default=RESULT)
     arguments = parser.parse_args()
+    before = os.getloadavg()[0]
     engine = find_engine()
     base = ensure_base(engine)
     images = {part: measure(engine, part, base) for part in PARTS}
     report = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(engine=Path(engine.program).name),
+        "machine": machine(engine=Path(engine.program).name, load_average_before=round(before, 1)),
         "images": images,
     }
     arguments.output.write_text(json.dumps(report, indent=2) + "\n")
