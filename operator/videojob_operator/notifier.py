@@ -29,6 +29,7 @@ from videojob_operator.webhook import (
 from videojob_operator.webhook_client import WebhookClient
 
 AT_ONCE_TO_A_HOST = 4
+REFUSED_PAUSE_SECONDS = 300.0  # rights and policies seldom change
 
 log = logging.getLogger(__name__)
 
@@ -87,9 +88,11 @@ class Notifier:
             if video_job is None:
                 return
             outcome = await self._try(video_job)
-            pause = seconds_to_next_try(loop.time() - ended_at)
-            if pause is None and outcome.reason is Reason.WEBHOOK_RETRYING:
-                outcome = Outcome(Reason.WEBHOOK_FAILED, f"given up after 24 hours: {outcome.message}")
+            pause = None
+            if outcome.reason is Reason.WEBHOOK_RETRYING:
+                pause = seconds_to_next_try(loop.time() - ended_at)
+                if pause is None:
+                    outcome = Outcome(Reason.WEBHOOK_FAILED, f"given up after 24 hours: {outcome.message}")
             await self._record(key, uid, outcome)
 
     def _owed(self, key: Key, uid: str) -> Manifest | None:
@@ -124,7 +127,10 @@ class Notifier:
                     await context.read_again(Kind.VIDEO_JOBS, key, video_job)
             except Refused as error:
                 log.warning("the outcome of a webhook was refused", extra=meta | {"error": str(error)})
-                return
+                if outcome.reason is Reason.WEBHOOK_RETRYING:  # the next try will have more to say
+                    return
+                await asyncio.sleep(REFUSED_PAUSE_SECONDS)
+                continue
             except OperatorError as error:
                 log.warning("the outcome of a webhook cannot be written yet", extra=meta | {"error": str(error)})
             else:
