@@ -20,13 +20,20 @@ meaning, so scripts may compare it.
 
 
 def render() -> str:
-    """Return the page."""
-    lines = [HEADER]
+    """Return the page.
+
+    Raises:
+        ValueError: a member does not stand on one line with its comment, so the page would lack it.
+    """
+    lines, described = [HEADER], set()
     for line in inspect.getsource(reasons.Reason).splitlines():
         if group := _GROUP.match(line):
             lines += ["", f"## {group['title']}", "", "| reason | means |", "|---|---|"]
         elif member := _MEMBER.match(line):
+            described.add(member["word"])
             lines.append(f"| `{member['word']}` | {member['meaning']} |")
+    if missing := {reason.value for reason in reasons.Reason} - described:
+        raise ValueError(f"no one-line comment in {reasons.__file__}: {', '.join(sorted(missing))}")
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
 

@@ -30,9 +30,7 @@ class Reason(StrEnum):
     IMAGE_PULL_DENIED = "ImagePullDenied"  # the registry wants credentials, or refused those it got
     IMAGE_PULL_RATE_LIMITED = "ImagePullRateLimited"  # the registry answers no more for a while
     IMAGE_PULL_FAILED = "ImagePullFailed"  # the renderer image cannot be pulled for another reason
-    VOLUME_UNAVAILABLE = (
-        "VolumeUnavailable"  # a volume of the pod, or what goes into it, is missing or cannot be mounted
-    )
+    VOLUME_UNAVAILABLE = "VolumeUnavailable"  # a volume, or what goes into it, is missing or cannot be mounted
     CONTAINER_CONFIG_ERROR = "ContainerConfigError"  # a Secret or ConfigMap of the pod's environment is missing
     NODE_LOST = "NodeLost"  # the pod's node does not answer, so that its pod cannot end and none can follow
     RETRYING = "Retrying"  # the last pod ended early, another one follows
