@@ -144,7 +144,9 @@ def test_what_a_profile_says_itself_comes_after_and_so_wins(render: Render, tmp_
 
 def test_a_folder_of_the_node_is_a_cache_as_well(node_cache: Rendered, tmp_path: Path) -> None:
     profile = profiles(node_cache, tmp_path)["default"]
-    assert profile.volumes[0]["hostPath"] == {"path": "/var/cache/videojob", "type": "DirectoryOrCreate"}
+    assert profile.volumes[0]["hostPath"] == {"path": "/var/cache/videojob", "type": "Directory"}, (
+        "a folder that the kubelet makes is root's, and no pod could write there"
+    )
     assert profile.volume_mounts[0]["mountPath"] == "/cache"
 
 

@@ -88,7 +88,11 @@ def test_the_notes_warn_of_what_would_hurt_later(helm: Helm) -> None:
     assert "cannot load CogVideoX-5b" in notes(in_s3, "storage.rendererAccess=broker")
     assert "does not sign" not in notes(in_s3)
     assert "keeps them in the cluster" in notes("storage.accessKeyId=a,storage.secretAccessKey=b")
-    assert "forbid" in notes("weights.hostPath=/w")
+    assert "chown 65532 /w" in notes("weights.hostPath=/w")
+    assert "port-forward" in notes("api.host=127.0.0.1"), "it enters the pod's own network"
+    assert "localhost:8000" not in notes("api.replicas=0")
+    assert "apply -f examples/videojob.yaml" in notes("api.replicas=0")
+    assert "templates/cluster/*.yaml" in notes("clusterObjects.enabled=false")
     assert "any VideoJob" in notes("admissionPolicies.enabled=false")
     assert "create token video" in notes()
     assert "new-key" in notes("api.auth.mode=keys,api.auth.keysSecret=video-keys")

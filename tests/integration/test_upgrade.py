@@ -87,6 +87,7 @@ def test_helm_test_passes_on_an_installation_that_works(cluster: Cluster) -> Non
     assert "Phase:          Succeeded" in said
     logs = cluster.kubectl.run("logs", f"--namespace={cluster.namespace}", "videojob-test")
     assert 'GET /readyz -> {"status": "ok"}' in logs
+    assert 'GET /health -> {"cpu_usage": ' in logs
     assert "dry run of a VideoJob -> accepted" in logs
     assert not cluster.kubectl.run("get", "vj", f"--namespace={cluster.namespace}", "--output=name")
 

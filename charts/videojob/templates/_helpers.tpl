@@ -60,23 +60,37 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end -}}
 {{- end -}}
 
+{{/* Whether the release has an API at all; empty: it has no pods. */}}
+{{- define "videojob.apiRuns" -}}
+{{- if or .Values.api.autoscaling.enabled (gt (int .Values.api.replicas) 0) }}true{{ end -}}
+{{- end -}}
+
+{{/* Whether the API listens where no other pod reaches it; empty: others do. */}}
+{{- define "videojob.apiOnLoopback" -}}
+{{- if has .Values.api.host (list "127.0.0.1" "::1" "localhost") }}true{{ end -}}
+{{- end -}}
+
 {{/* How renderers reach the bucket: broker or secret. An API that nobody can reach signs nothing, and none signs for weights. */}}
 {{- define "videojob.rendererAccess" -}}
-{{- $api := .Values.api -}}
 {{- $staged := not (include "videojob.unstagedModels" . | fromJsonArray) -}}
-{{- $reached := or .Values.storage.brokerUrl (not (has $api.host (list "127.0.0.1" "::1" "localhost"))) -}}
+{{- $reached := or .Values.storage.brokerUrl (not (include "videojob.apiOnLoopback" .)) -}}
 {{- if .Values.storage.rendererAccess -}}
 {{ .Values.storage.rendererAccess }}
-{{- else if and $reached $staged (or $api.autoscaling.enabled (gt (int $api.replicas) 0)) -}}
+{{- else if and $reached $staged (include "videojob.apiRuns" .) -}}
 broker
 {{- else -}}
 secret
 {{- end -}}
 {{- end -}}
 
+{{/* URL of the API for other pods. */}}
+{{- define "videojob.apiUrl" -}}
+{{ printf "http://%s-api.%s.svc:%d" (include "videojob.fullname" .) .Release.Namespace (int .Values.api.service.port) }}
+{{- end -}}
+
 {{/* URL under which renderers ask the API to sign for them. */}}
 {{- define "videojob.brokerUrl" -}}
-{{ .Values.storage.brokerUrl | default (printf "http://%s-api.%s.svc:%d" (include "videojob.fullname" .) .Release.Namespace (int .Values.api.service.port)) }}
+{{ .Values.storage.brokerUrl | default (include "videojob.apiUrl" .) }}
 {{- end -}}
 
 {{/* Labels and annotations of a pod. The checksum starts new pods when the configuration changes. Takes (list $ "part" .Values.PART). */}}

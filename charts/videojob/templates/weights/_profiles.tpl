@@ -13,7 +13,7 @@
 {{- if $claim -}}
 {{ dict "name" "weights" "persistentVolumeClaim" (dict "claimName" $claim) | toJson }}
 {{- else if .Values.weights.hostPath -}}
-{{ dict "name" "weights" "hostPath" (dict "path" .Values.weights.hostPath "type" "DirectoryOrCreate") | toJson }}
+{{ dict "name" "weights" "hostPath" (dict "path" .Values.weights.hostPath "type" "Directory") | toJson }}
 {{- end -}}
 {{- end -}}
 
