@@ -226,6 +226,44 @@ def test_renderers_reach_the_hub_and_s3_by_its_own_port(node_cache: Rendered) ->
     assert ports(spec["egress"]) == {53, 443, 6443, 8333, port["containerPort"]}
 
 
+def test_pods_that_fetch_weights_reach_the_hub_and_s3_and_nothing_of_the_cluster(render: Render) -> None:
+    enabled = ("--set=networkPolicies.enabled=true,storage.endpoint=http://minio:9000", FETCH)
+    rendered = render(*enabled)
+    spec = policy(rendered, "weights")
+    (job,) = rendered.of_kind("Job")
+    assert spec["podSelector"]["matchLabels"] == job["spec"]["template"]["metadata"]["labels"]
+    assert spec["ingress"] == []
+    assert ports(spec["egress"]) == {53, 443, 9000}
+    alone = render(*enabled, "--set=networkPolicies.hub.enabled=false")
+    assert ports(policy(alone, "weights")["egress"]) == {53, 9000}
+
+
+def test_each_part_may_be_let_out_further(render: Render) -> None:
+    for part, policies in (("api", ("api",)), ("operator", ("operator",)), ("renderer", ("renderer", "weights"))):
+        further = f"networkPolicies.{part}Egress[0].ports[0].port"
+        rendered = render("--set=networkPolicies.enabled=true", FETCH, f"--set={further}=3128")
+        names = {p["metadata"]["name"] for p in rendered.of_kind("NetworkPolicy") if 3128 in ports(p["spec"]["egress"])}
+        assert names == {f"videojob-{name}" for name in policies}
+
+
+def test_names_are_resolved_by_pods_and_by_the_cache_of_the_node(render: Render) -> None:
+    rendered = render(networkPolicies__enabled="true", networkPolicies__dns__cidrs="{169.254.20.10/32,fd00::a/128}")
+    for part in ("operator", "api", "renderer"):
+        (rule,) = [
+            each for each in policy(rendered, part)["egress"] if {"protocol": "UDP", "port": 53} in each["ports"]
+        ]
+        (pods, *caches) = rule["to"]
+        assert pods["podSelector"]["matchLabels"] == {"k8s-app": "kube-dns"}
+        assert [cache["ipBlock"]["cidr"] for cache in caches] == ["169.254.20.10/32", "fd00::a/128"]
+
+
+def test_no_rule_lets_out_to_everywhere_by_naming_nobody(monitoring: Rendered, render: Render) -> None:
+    fetching = render("--set=networkPolicies.enabled=true", FETCH)
+    for each in (*monitoring.of_kind("NetworkPolicy"), *fetching.of_kind("NetworkPolicy")):
+        for rule in each["spec"]["egress"]:
+            assert rule.get("to") or rule == {"ports": [{"protocol": "TCP", "port": 443}]}, "webhooks may go anywhere"
+
+
 def test_an_endpoint_without_a_port_has_that_of_its_scheme(render: Render) -> None:
     for endpoint, port in (("", 443), ("https://s3.example.com", 443), ("http://s3.example.com", 80)):
         rendered = render(

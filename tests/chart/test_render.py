@@ -77,6 +77,10 @@ def test_the_notes_warn_of_what_would_hurt_later(helm: Helm) -> None:
         return result.stdout.partition("NOTES:")[2]
 
     assert "No S3 keys are set" in notes()
+    assert "nodes pull videojob-operator, videojob-api, videojob-renderer from" in notes()
+    assert "nodes pull" not in notes("imageRegistry=registry.example.com/video")
+    whole = "operator.image.repository=r.example.com/o,api.image.repository=r.example.com/a"
+    assert "nodes pull videojob-renderer from" in notes(whole)
     assert "delete every VideoJob" not in notes()
     assert "delete every VideoJob" in notes("crds.keep=false")
     assert "No S3 keys are set" not in notes("storage.existingSecret=keys")

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from tests.chart.rendering import Helm, Manifest
 
+from videojob.families import FAMILY_DEFAULTS, Family
 from videojob.speed import SpeedOptions
 from videojob.speed_choices import Attention, Compile, Memory, StepCache
 
@@ -22,6 +23,16 @@ REFUSED = {
     "a width that is no multiple of 16": (
         "models.CogVideoX-2b.defaults.width=721",
         "/models/CogVideoX-2b/defaults/width",
+    ),
+    "frames that the family cannot give": (
+        "models.CogVideoX1\\.5-5B.defaults.numFrames=89",
+        "/models/CogVideoX1.5-5B/defaults/numFrames",
+    ),
+    "a name that promises an image": ("models.mine-I2V.family=5b,models.mine-I2V.source=/m", "models.mine-I2V"),
+    "an image that the name does not promise": ("models.mine.family=5b-i2v,models.mine.source=/m", "models.mine"),
+    "a name that promises more frames": (
+        "models.CogVideoX1\\.5-mine.family=5b,models.CogVideoX1\\.5-mine.source=/m",
+        "models.CogVideoX1.5-mine",
     ),
     "no default profile": ("profiles.default=null", "/profiles"),
     "an unknown field of a profile": ("profiles.default.gpu=1", "/profiles/default"),
@@ -79,6 +90,24 @@ REFUSED = {
     "a network that is an address": (
         "networkPolicies.apiServer.cidrs={10.0.0.1}",
         "/networkPolicies/apiServer/cidrs/0",
+    ),
+    "a network of storage that is none, so everywhere": (
+        "networkPolicies.storage.cidrs=null",
+        "/networkPolicies/storage",
+    ),
+    "a hub that is nowhere, so everywhere": ("networkPolicies.hub.cidrs={}", "/networkPolicies/hub/cidrs"),
+    "an API server that is nowhere, so everywhere": (
+        "networkPolicies.apiServer.cidrs={}",
+        "/networkPolicies/apiServer/cidrs",
+    ),
+    "more GPUs than the operator takes": ("profiles.default.gpus=9", "/profiles/default/gpus"),
+    "more GPUs for a video than its pod has": (
+        "profiles.default.speed.cfgParallel=2",
+        "profiles.default.gpus",
+    ),
+    "two GPUs for a video by a profile that names none": (
+        "profiles.fast.speed.cfgParallel=2",
+        "profiles.fast.gpus",
     ),
     "a priority class without a value": ("priorityClasses.low.description=x", "/priorityClasses/low"),
     "a quote in a user name": ("admissionPolicies.jobControllers={it's}", "/admissionPolicies/jobControllers/0"),
@@ -152,6 +181,15 @@ def test_the_schema_knows_exactly_the_speed_options_of_the_vocabulary(schema: Ma
     assert ours.keys() == vocabulary["properties"].keys()
     for name, choices in (("attention", Attention), ("compile", Compile), ("cache", StepCache), ("memory", Memory)):
         assert ours[name]["enum"] == [*choices]
+
+
+def test_the_schema_knows_exactly_the_frames_of_each_family(schema: Manifest) -> None:
+    model = schema["$defs"]["model"]
+    long = model["if"]["properties"]["family"]["enum"]
+    assert set(model["properties"]["family"]["enum"]) == set(Family)
+    for family, defaults in FAMILY_DEFAULTS.items():
+        ours = model["then" if family in long else "else"]["properties"]["defaults"]["properties"]["numFrames"]["enum"]
+        assert ours == [frames for frames in range(1, 200) if defaults.frames.allows(frames)]
 
 
 def test_the_schema_knows_exactly_the_values_there_are(schema: Manifest, text: str) -> None:

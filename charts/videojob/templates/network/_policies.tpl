@@ -1,21 +1,41 @@
-{{/* Egress that every part needs: names, and the API server. Its address is no label's: it runs outside of the pod network. */}}
-{{- define "videojob.egress" -}}
-{{- $network := .Values.networkPolicies -}}
+{{/* Egress by which names are resolved. */}}
+{{- define "videojob.dnsEgress" -}}
+{{- $dns := .Values.networkPolicies.dns -}}
 - to:
     - namespaceSelector: {}
       podSelector:
-        {{- toYaml $network.dns.podSelector | nindent 8 }}
-  ports:
-    - {protocol: UDP, port: {{ $network.dns.port }}}
-    - {protocol: TCP, port: {{ $network.dns.port }}}
-- to:
-    {{- range $network.apiServer.cidrs }}
+        {{- toYaml $dns.podSelector | nindent 8 }}
+    {{- range $dns.cidrs }}
     - ipBlock: {cidr: {{ . | quote }}}
     {{- end }}
   ports:
-    {{- range $network.apiServer.ports }}
+    - {protocol: UDP, port: {{ $dns.port }}}
+    - {protocol: TCP, port: {{ $dns.port }}}
+{{- end -}}
+
+{{/* Egress that every part needs: names, and the API server. Its address is no label's: it runs outside of the pod network. */}}
+{{- define "videojob.egress" -}}
+{{- include "videojob.dnsEgress" . }}
+- to:
+    {{- range .Values.networkPolicies.apiServer.cidrs }}
+    - ipBlock: {cidr: {{ . | quote }}}
+    {{- end }}
+  ports:
+    {{- range .Values.networkPolicies.apiServer.ports }}
     - {protocol: TCP, port: {{ . }}}
     {{- end }}
+{{- end -}}
+
+{{/* Egress to the model hub. */}}
+{{- define "videojob.hubEgress" -}}
+{{- if .Values.networkPolicies.hub.enabled -}}
+- to:
+    {{- range .Values.networkPolicies.hub.cidrs }}
+    - ipBlock: {cidr: {{ . | quote }}}
+    {{- end }}
+  ports:
+    - {protocol: TCP, port: 443}
+{{- end -}}
 {{- end -}}
 
 {{/* Egress to the S3 service; its port is the endpoint's. */}}

@@ -39,6 +39,10 @@
 {{- $profiles := dict -}}
 {{- range $name, $profile := .Values.profiles -}}
 {{- $profile = deepCopy $profile -}}
+{{- $parallel := dig "speed" "cfgParallel" 1 $profile | int -}}
+{{- if gt $parallel ($profile.gpus | default 1 | int) -}}
+{{- fail (printf "profiles.%s.gpus must be at least speed.cfgParallel, %d" $name $parallel) -}}
+{{- end -}}
 {{- if $env -}}
 {{- $_ := set $profile "env" (concat $env ($profile.env | default list)) -}}
 {{- end -}}
