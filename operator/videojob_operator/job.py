@@ -204,6 +204,7 @@ def _container(meta: Manifest, resolved: ResolvedRequest, profile: Profile, sett
     return {
         "name": CONTAINER,
         "image": image,
+        **({"imagePullPolicy": settings.renderer_pull_policy} if settings.renderer_pull_policy else {}),
         "env": _environment(meta, resolved, image, profile, settings),
         "envFrom": _storage(settings),
         "resources": _resources(profile),

@@ -18,6 +18,8 @@ from videojob_operator.addresses import Network, read_networks
 
 NAMESPACES = "VIDEOJOB_NAMESPACES"
 RENDERER_IMAGE = "VIDEOJOB_RENDERER_IMAGE"
+RENDERER_PULL_POLICY = "VIDEOJOB_RENDERER_PULL_POLICY"
+PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 RENDERER_SERVICE_ACCOUNT = "VIDEOJOB_RENDERER_SERVICE_ACCOUNT"
 STORAGE_CONFIGMAP = "VIDEOJOB_STORAGE_CONFIGMAP"
 STORAGE_SECRET = "VIDEOJOB_STORAGE_SECRET"  # noqa: S105 - a name
@@ -75,6 +77,7 @@ class Settings:
         storage_config_map: gives the renderer its bucket and endpoint.
         storage_secret: gives the renderer its keys; None with workload identity.
         broker_url: of the API, which signs renderers' requests to S3: they get no keys then; None = they do.
+        renderer_pull_policy: of whichever image renders; None = Kubernetes' own choice.
         health_port: of /healthz, /readyz and /metrics.
         lease: name of the Lease by which one of several operators is chosen; None = this is the only one.
         lease_seconds: after so long without a sign of life another operator takes over.
@@ -91,6 +94,7 @@ class Settings:
     storage_config_map: str
     storage_secret: str | None
     broker_url: str | None = None
+    renderer_pull_policy: str | None = None
     health_port: int = 8081
     lease: str | None = None
     lease_seconds: int = 15
@@ -114,6 +118,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         storage_config_map=_required(env, STORAGE_CONFIGMAP),
         storage_secret=env.get(STORAGE_SECRET) or None,
         broker_url=_url(env.get(environment.BROKER_URL, "")),
+        renderer_pull_policy=_pull_policy(env.get(RENDERER_PULL_POLICY, "")),
         health_port=_number(env, HEALTH_PORT, 8081, "a port number", range(65536)),
         lease=env.get(LEASE) or None,
         lease_seconds=_number(env, LEASE_SECONDS, 15, "seconds from 3 to 600", range(SHORTEST_LEASE_SECONDS, 601)),
@@ -137,6 +142,15 @@ def _required(env: Mapping[str, str], name: str) -> str:
     if not value:
         raise ConfigurationError(f"the environment variable {name} is not set")
     return value
+
+
+def _pull_policy(text: str) -> str | None:
+    if text and text not in PULL_POLICIES:
+        legal = ", ".join(PULL_POLICIES)
+        raise ConfigurationError(
+            f"the environment variable {RENDERER_PULL_POLICY} must be one of {legal}, not {text!r}"
+        )
+    return text or None
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -175,6 +175,7 @@ FETCH = "--set=weights.claim.existing=c,weights.fetch.enabled=true"
     [
         "models.CogVideoX-2b.revision=1137dac",
         "renderer.image.tag=next",
+        "renderer.image.pullPolicy=Always",
         "weights.mountPath=/cache",
         "weights.claim.existing=other",
         "weights.hubTokenSecret=hub",

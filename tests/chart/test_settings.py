@@ -82,6 +82,7 @@ def test_the_operator_is_told_its_namespaces_and_what_renderers_need(full: Rende
         environment.CATALOGUE: "/etc/videojob/catalogue.json",
         environment.PROFILES: "/etc/videojob/profiles.json",
         "VIDEOJOB_RENDERER_IMAGE": "registry.example.com/video/videojob-renderer:0.1.0",
+        "VIDEOJOB_RENDERER_PULL_POLICY": "IfNotPresent",
         "VIDEOJOB_RENDERER_SERVICE_ACCOUNT": "videojob-renderer",
         "VIDEOJOB_STORAGE_CONFIGMAP": "videojob-storage",
         "VIDEOJOB_STORAGE_SECRET": "s3-keys",

@@ -27,6 +27,14 @@ def test_the_job_is_as_the_golden_file(name: str, manifest: Manifest) -> None:
     assert_golden(name, built_job(manifest))
 
 
+def test_the_image_is_pulled_as_the_installation_says() -> None:
+    resolved = request_of(built_job(PLAIN))
+    assert resolved
+    made = build_job(PLAIN, resolved, Profile(), replace(SETTINGS, renderer_pull_policy="Always"))
+    (container,) = made["spec"]["template"]["spec"]["containers"]
+    assert container["imagePullPolicy"] == "Always"
+
+
 def test_the_request_reaches_the_renderer_whole_and_is_not_expanded_by_the_kubelet() -> None:
     (container,) = built_job(FULL)["spec"]["template"]["spec"]["containers"]
     variables = {variable["name"]: variable.get("value", "") for variable in container["env"]}

@@ -53,6 +53,14 @@ def test_a_missing_setting_is_named(env: dict[str, str], name: str) -> None:
         read_settings(env)
 
 
+def test_the_pull_policy_of_renderers_is_one_of_kubernetes_or_its_own_choice(env: dict[str, str]) -> None:
+    assert read_settings(env).renderer_pull_policy is None
+    assert read_settings(env | {"VIDEOJOB_RENDERER_PULL_POLICY": "Always"}).renderer_pull_policy == "Always"
+    told = "VIDEOJOB_RENDERER_PULL_POLICY must be one of Always, IfNotPresent, Never, not 'always'"
+    with pytest.raises(ConfigurationError, match=told):
+        read_settings(env | {"VIDEOJOB_RENDERER_PULL_POLICY": "always"})
+
+
 def test_a_wrong_port_is_named(env: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError, match="VIDEOJOB_HEALTH_PORT must be a port number, not 'http'"):
         read_settings(env | {"VIDEOJOB_HEALTH_PORT": "http"})

@@ -42,6 +42,7 @@ spec:
   containers:
     - name: fetch
       image: {{ include "videojob.image" (list .root .root.Values.renderer.image) }}
+      imagePullPolicy: {{ .root.Values.renderer.image.pullPolicy }}
       args: {{ toJson .arguments }}
       envFrom:
         - configMapRef: {name: {{ include "videojob.storageName" .root }}}
