@@ -84,13 +84,14 @@ def test_a_watch_that_is_cut_goes_on_where_it_was(empty_studio: Cluster, start: 
     assert operator.process.poll() is None
 
 
-def test_a_compaction_ends_a_watch_with_410_and_it_begins_anew(
-    empty_studio: Cluster, start: Start, proxy: FaultyProxy
+@pytest.mark.parametrize("code", [410, 500])  # of a compaction, and of an event that cannot be read from etcd
+def test_a_watch_that_ends_with_an_error_begins_anew(
+    empty_studio: Cluster, start: Start, proxy: FaultyProxy, code: int
 ) -> None:
     operator = start(kubeconfig=proxy.kubeconfig)
     operator.wait_until_ready()
     for plural in ("videojobs", "jobs", "pods"):
-        proxy.poison_watches(plural, 410)
+        proxy.poison_watches(plural, code)
     create(empty_studio)
     wait_for(lambda: not proxy.poisoned, "the error event of each watch", seconds=240)
     assert_each_ran_once(empty_studio)
