@@ -132,7 +132,7 @@ def describe_lost(pod: Manifest) -> Diagnosis:
     node = pod["spec"]["nodeName"]
     hint = (
         f"if {node} is gone for good: kubectl delete node {node}, or taint it node.kubernetes.io/out-of-service;"
-        " operator.failLostPods does so by itself"
+        " with operator.failLostPods its pod is declared failed without that"
     )
     return Diagnosis(Reason.NODE_LOST, f"node {node} does not answer, and its pod cannot end", hint)
 
