@@ -9,12 +9,11 @@ from datetime import datetime
 
 from videojob.phases import TERMINAL_PHASES
 from videojob_operator.images import IMAGE_REASONS, tells_cause
-from videojob_operator.job import GPU, KUEUE_PREFIX
+from videojob_operator.job import GPU, QUEUE_LABEL
 from videojob_operator.manifests import Manifest, is_deleting, moment, true_condition
 from videojob_operator.nodes import Node
 from videojob_operator.observed import Observed, has_ended, waiting
 
-QUEUE_LABEL = f"{KUEUE_PREFIX}queue-name"
 PATIENCE_SECONDS = 5.0
 """A Job gets its pod, and a pod its volumes, within this time where all is well."""
 

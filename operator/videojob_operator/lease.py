@@ -29,7 +29,7 @@ class Terms:
 
     Attributes:
         duration_seconds: a Lease that has not changed for so long is free.
-        renew_deadline_seconds: a leader that could not renew for so long rests.
+        renew_deadline_seconds: a leader that could not renew for so long rests, once the try under way has ended.
         retry_seconds: between two tries.
     """
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from videojob.names import UID_LABEL, is_of_attempt
 from videojob.status import Artifacts
 from videojob.termination import TerminationMessage
-from videojob_operator.job import CONTAINER
+from videojob_operator.job import CONTAINER, QUEUE_LABEL
 from videojob_operator.manifests import Manifest, controller_uid
 
 
@@ -47,6 +47,10 @@ class Observed:
     def wants_suspension(self) -> bool:
         """Tell whether the user holds the job back."""
         return bool((self.video_job or {})["spec"].get("suspend"))
+
+    def is_queued(self) -> bool:
+        """Tell whether Kueue decides when the Job runs."""
+        return QUEUE_LABEL in (self.video_job or {})["metadata"].get("labels", {})
 
     def own_job(self) -> Manifest | None:
         """Return the Job if this VideoJob is its controller."""

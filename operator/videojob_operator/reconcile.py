@@ -20,7 +20,7 @@ from videojob.request import VideoJobRequest
 from videojob.resolve import ResolvedRequest, resolve
 from videojob_operator import limits
 from videojob_operator.endings import hit_gpu_fault
-from videojob_operator.evidence import NO_EVIDENCE, QUEUE_LABEL, Evidence
+from videojob_operator.evidence import NO_EVIDENCE, Evidence
 from videojob_operator.job import Past, build_job, request_of
 from videojob_operator.manifests import Manifest, is_deleting, true_condition, uid_of
 from videojob_operator.observed import Observed, has_ended
@@ -222,7 +222,7 @@ def _must_go(observed: Observed, job: Manifest) -> bool:
     """
     if _is_over(job):
         return False
-    if observed.wants_suspension() and _is_queued(observed):
+    if observed.wants_suspension() and observed.is_queued():
         return True
     pod = observed.current_pod()
     return pod is not None and hit_gpu_fault(pod) and _may_retry(observed)
@@ -267,16 +267,12 @@ def _why_not_yet(observed: Observed, profile: Profile, now: datetime) -> Summary
     if observed.foreign_job():
         message = "a Job of this name belongs to something else; waiting for it to go"
         return Summary(Phase.PENDING, Reason.NAME_IN_USE, message, "delete that Job, or choose another name")
-    if observed.wants_suspension() and _is_queued(observed):
+    if observed.wants_suspension() and observed.is_queued():
         return HELD
     if gave_up := limits.too_many_interruptions(observed, profile.max_interruptions):
         return gave_up
     former = limits.former_pod(observed, now)
     return Summary(Phase.PENDING, *limits.describe_former(former)) if former else None
-
-
-def _is_queued(observed: Observed) -> bool:
-    return QUEUE_LABEL in (observed.video_job or {})["metadata"].get("labels", {})
 
 
 def _accept(video_job: Manifest, settings: Settings) -> _Accepted | Summary:
@@ -301,7 +297,7 @@ def _accept(video_job: Manifest, settings: Settings) -> _Accepted | Summary:
 def _suspension(observed: Observed, job: Manifest) -> list[Action]:
     """Suspend or resume the Job as the spec says. A Job in a queue is suspended and resumed by the queue alone."""
     wanted, suspended = observed.wants_suspension(), bool(job["spec"].get("suspend"))
-    if wanted == suspended or is_deleting(job) or _is_queued(observed):
+    if wanted == suspended or is_deleting(job) or observed.is_queued():
         return []
     return [SuspendJob(uid_of(job), wanted)]
 

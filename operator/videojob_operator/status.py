@@ -199,7 +199,9 @@ def forgiven_interruptions(observed: Observed) -> int:
     The pod that the suspension stops ends like one that was stopped from outside, and cannot be told from it later.
     """
     recorded: int = observed.status.get("forgivenInterruptions", 0)
-    if not observed.wants_suspension():
+    job = observed.own_job()
+    to_be_resumed = job is not None and bool(job["spec"].get("suspend")) and not observed.is_queued()
+    if not observed.wants_suspension() and not to_be_resumed:
         return recorded
     return max(recorded, observed.attempts() - failures(observed))
 

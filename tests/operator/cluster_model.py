@@ -12,8 +12,9 @@ from tests.operator import worlds as w
 from tests.operator.worlds import NOW, Manifest
 
 from videojob_operator.endings import overran, was_interrupted
-from videojob_operator.limits import failed_by_us
-from videojob_operator.manifests import timestamp
+from videojob_operator.job import GRACE_SECONDS
+from videojob_operator.limits import LOST_SECONDS, failed_by_us
+from videojob_operator.manifests import controller_uid, is_deleting, moment, timestamp
 from videojob_operator.nodes import nodes_avoided
 from videojob_operator.observed import Observed, has_ended, termination
 from videojob_operator.reconcile import (
@@ -36,22 +37,47 @@ class ConflictError(Exception):
     """The API server's 404 or 409: not the object that was observed."""
 
 
+class RefusedError(Exception):
+    """The API server's 403."""
+
+
 class ClusterModel:
-    """One VideoJob, its Job, its pods, and the time."""
+    """One VideoJob, its Job, its pods, and the time.
+
+    Attributes:
+        refuses: whether the cluster takes no Jobs, for a quota.
+        created: uids of the Jobs that were made.
+        created_in_vain: Jobs that an operator would have made though it had just seen one, or one in the making.
+        deleted: uids that a deletion was asked for by an operator that had just looked; likewise `ended`.
+        had_node: uids of the pods that got a node; `suspended` are those that a suspension stopped.
+        is_exact: no operator has acted on what it saw long ago in a way that no API server can notice.
+    """
 
     def __init__(self, video_job: Manifest) -> None:
         self.now: datetime = NOW
         self.video_job: Manifest | None = video_job
         self.job: Manifest | None = None
         self.pods: list[Manifest] = []
+        self.refuses = False
         self.created: list[str] = []
+        self.created_in_vain = 0
         self.deleted: list[str] = []
+        self.ended: list[str] = []
+        self.had_node: set[str] = set()
+        self.suspended: set[str] = set()
+        self.is_exact = True
+        self._knows_foreign = False
+        self._lost: set[str] = set()
         self._version = 100
         self._counted: set[str] = set()
 
     def observe(self) -> Observed:
-        """Return copies of all objects: they do not change under the operator's hands."""
-        return deepcopy(Observed(self.video_job, self.job, tuple(self.pods)))
+        """Return copies of all objects: they do not change under the operator's hands.
+
+        No watch tells of a Job that is not ours; it is seen once it was in the way.
+        """
+        job = None if self._is_foreign() and not self._knows_foreign else self.job
+        return deepcopy(Observed(self.video_job, job, tuple(self.pods)))
 
     @property
     def status(self) -> Manifest:
@@ -64,25 +90,54 @@ class ClusterModel:
     def active_pods(self) -> list[Manifest]:
         return [pod for pod in self.pods if not has_ended(pod)]
 
+    def pods_at_work(self) -> list[Manifest]:
+        """Return the pods that go on, or will; not those of a node that has been silent for too long."""
+        return [pod for pod in self.active_pods() if not self._is_given_up(pod)]
+
+    def hanging_pods(self) -> list[Manifest]:
+        """Return the pods that no kubelet ends."""
+        return [pod for pod in self.active_pods() if pod["metadata"]["uid"] in self._lost]
+
+    def is_own(self, pod: Manifest) -> bool:
+        """Tell whether a pod is of the Job that is there."""
+        return self.job is not None and controller_uid(pod) == self.job["metadata"]["uid"]
+
+    def _is_given_up(self, pod: Manifest) -> bool:
+        due = pod["metadata"].get("deletionTimestamp")
+        return due is not None and self.now >= moment(due) + timedelta(seconds=LOST_SECONDS)
+
+    def _is_foreign(self) -> bool:
+        return self.job is not None and controller_uid(self.job) is None
+
     # ------------------------------------------------------------ the API server
 
-    def carry_out(self, observed: Observed, action: Action) -> None:  # noqa: C901 - one case an action
-        """Do what an action says, or refuse it as the API server would."""
+    def carry_out(self, observed: Observed, action: Action, *, fresh: bool) -> None:  # noqa: C901 - one case an action
+        """Do what an action says, or refuse it as the API server would.
+
+        Args:
+            observed: what it was decided on.
+            action: what to do.
+            fresh: whether nothing had changed since, when the first action of the round was begun.
+        """
         match action:
             case CreateJob(manifest, again):
                 if again and self.observe() != observed:
                     raise ConflictError
-                self._create(manifest)
+                self._create(manifest, fresh=fresh, again=again)
             case DeleteJob(uid):
                 self._require_job(uid)
-                self.deleted.append(uid)
+                if fresh:
+                    self.deleted.append(uid)
                 self._lose_job()
             case EndJob(uid):
                 self._require_job(uid)["spec"]["activeDeadlineSeconds"] = ENDING_SECONDS
-            case SuspendJob(suspend):
-                if self.job is None:
-                    raise ConflictError
-                self.job["spec"]["suspend"] = suspend
+                if fresh:
+                    self.ended.append(uid)
+            case SuspendJob(uid, suspend):
+                job = self._require_job(uid)
+                assert not fresh or bool(job["spec"].get("suspend")) != suspend
+                self.is_exact &= fresh
+                job["spec"]["suspend"] = suspend
             case FailPod(_, uid):
                 self._fail_pod(uid)
             case SetStatus(fields, _):
@@ -91,11 +146,17 @@ class ClusterModel:
                 if self.video_job is None or self.video_job["metadata"]["uid"] != uid:
                     raise ConflictError
                 self.video_job = None
-                self._lose_job()
 
-    def _create(self, manifest: Manifest) -> None:
+    def _create(self, manifest: Manifest, *, fresh: bool, again: bool) -> None:
         if self.job is not None or self.video_job is None:
+            if fresh and not (self._is_foreign() and not self._knows_foreign):
+                self.created_in_vain += 1
+            self._knows_foreign = self._is_foreign()
             raise ConflictError
+        if self.refuses:
+            raise RefusedError
+        if not again and not fresh and self.active_pods():
+            self.is_exact = False  # a first Job, decided on before there was any: it is made without a look
         self._version += 1
         uid = f"job-{self._version}"
         self.created.append(uid)
@@ -107,9 +168,12 @@ class ClusterModel:
             raise ConflictError
         return self.job
 
-    def _lose_job(self) -> None:
-        """Garbage collection takes the pods along."""
-        self.job, self.pods = None, []
+    def _lose_job(self, *, lingers: bool = False) -> None:
+        """Take the Job away at once, or when its pods are gone; garbage collection comes for them later."""
+        if self.job and (lingers or is_deleting(self.job)):
+            self.job["metadata"].setdefault("deletionTimestamp", timestamp(self.now))
+        else:
+            self.job, self._knows_foreign = None, False
 
     def _fail_pod(self, uid: str) -> None:
         for pod in self.pods:
@@ -138,28 +202,74 @@ class ClusterModel:
     def change_spec(self, **fields: Any) -> None:
         if self.video_job:
             self._write_video_job(spec=self.video_job["spec"] | fields)
+            self.video_job["metadata"]["generation"] += 1
 
-    def delete_job_by_hand(self) -> None:
-        self._lose_job()
+    def delete_job_by_hand(self, *, lingers: bool) -> None:
+        """Delete the Job as `kubectl delete job` does, or with `--cascade=foreground`."""
+        if self.job:
+            self._lose_job(lingers=lingers)
+
+    def delete_video_job(self) -> None:
+        self.video_job = None
+
+    def put_foreign_job(self) -> None:
+        """Have somebody else use the name."""
+        if self.job is None:
+            self._version += 1
+            self.job = {"metadata": {"name": "squirrel", "uid": f"foreign-{self._version}"}, "spec": {}, "status": {}}
+
+    def take_foreign_job_away(self) -> None:
+        if self._is_foreign():
+            self._lose_job()
 
     # ------------------------------------------------------------ controllers, nodes, renderers
+
+    def collect_garbage(self) -> None:
+        """Delete what has no owner any more: pods that run get their grace period, all others go."""
+        if self.job and not self._is_foreign() and self.video_job is None:
+            self._lose_job()
+        for pod in list(self.pods):
+            if not self.is_own(pod) or (self.job and is_deleting(self.job)):
+                self._delete_pod(pod)
+        if self.job and is_deleting(self.job) and not any(map(self.is_own, self.pods)):
+            self.job = None
+
+    def _delete_pod(self, pod: Manifest) -> None:
+        if has_ended(pod) or pod["status"]["phase"] != "Running":
+            self.pods.remove(pod)
+        else:
+            pod["metadata"].setdefault("deletionTimestamp", timestamp(self.now + timedelta(seconds=GRACE_SECONDS)))
+
+    def end_deleted_pods(self) -> None:
+        """Let the kubelets end what is being deleted: a renderer leaves its checkpoint and says so."""
+        for pod in self.active_pods():
+            if is_deleting(pod) and pod["metadata"]["uid"] not in self._lost:
+                self._end(pod, 75)
 
     def sync_job(self) -> None:
         """Do one round of the Job controller."""
         job = self.job
-        if job is None or self._is_over(job):
+        if job is None or self._is_foreign() or self._is_over(job) or is_deleting(job):
             return
+        active = [pod for pod in self.active_pods() if self.is_own(pod)]
         if job["spec"].get("suspend"):
-            self.pods = [pod for pod in self.pods if has_ended(pod)]
+            self.suspended |= {pod["metadata"]["uid"] for pod in active}
+            self._delete_all(active)
         elif job["spec"].get("activeDeadlineSeconds") == ENDING_SECONDS:
-            self._finish(job, "Failed", "DeadlineExceeded")
+            self._delete_all(active)
+            if not active:
+                self._finish(job, "Failed", "DeadlineExceeded")
         else:
             self._count(job)
-            if not self._is_over(job) and not self.active_pods():
+            if not self._is_over(job) and not active:
                 self._start_pod(job)
 
+    def _delete_all(self, pods: list[Manifest]) -> None:
+        for pod in pods:
+            self._delete_pod(pod)
+
     def _count(self, job: Manifest) -> None:
-        for pod in self.pods:
+        for pod in filter(self.is_own, self.pods):
             uid = pod["metadata"]["uid"]
             if not has_ended(pod) or uid in self._counted:
                 continue
@@ -176,7 +286,6 @@ class ClusterModel:
 
     def _finish(self, job: Manifest, kind: str, reason: str) -> None:
         job["status"]["conditions"] = [{"type": kind, "status": "True", "reason": reason, "message": reason}]
-        self.pods = [pod for pod in self.pods if has_ended(pod)]
 
     @staticmethod
     def _is_over(job: Manifest) -> bool:
@@ -197,6 +306,7 @@ class ClusterModel:
         allowed = [node for node in NODES if node not in nodes_avoided(pod)]
         if allowed:
             pod["spec"]["nodeName"] = allowed[0]
+            self.had_node.add(pod["metadata"]["uid"])
             pod["status"] |= {"startTime": timestamp(self.now), "conditions": []}
         else:
             pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "message": NOWHERE}]
@@ -215,6 +325,9 @@ class ClusterModel:
         pod = self.newest_pod()
         if pod is None or pod["status"]["phase"] != "Running":
             return
+        self._end(pod, code, reason)
+
+    def _end(self, pod: Manifest, code: int, reason: str = "") -> None:
         if code == 0 and self.video_job:
             video = w.recorded_video(pod_name=pod["metadata"]["name"])
             self._write_video_job(status=self.status | video)
@@ -229,7 +342,8 @@ class ClusterModel:
         """Ask for the deletion of the pod that runs, which its node never hears of."""
         pod = self.newest_pod()
         if pod and pod["status"]["phase"] == "Running":
-            pod["metadata"]["deletionTimestamp"] = timestamp(self.now + timedelta(seconds=120))
+            self._lost.add(pod["metadata"]["uid"])
+            self._delete_pod(pod)
 
     def pass_time(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)

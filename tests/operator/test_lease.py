@@ -55,8 +55,11 @@ def test_a_lease_without_a_spec_is_free() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(0.1, 30)), max_size=40))
-def test_two_candidates_never_both_believe_to_hold_it(moves: list[tuple[str, float]]) -> None:
-    """A holder rests after its deadline, which is before the other's time to take over."""
+def test_a_lease_is_taken_over_only_after_its_holder_s_deadline(moves: list[tuple[str, float]]) -> None:
+    """A holder looks at its clock between two tries only, so it may rest some seconds after the other has begun.
+
+    Until then its writes verify themselves, as those of two operators without a Lease do.
+    """
     ballots = {name: Ballot(name, TERMS) for name in "ab"}
     lease: Manifest = {"metadata": {}, "spec": {}}
     renewed_at = dict.fromkeys("ab", -1e9)

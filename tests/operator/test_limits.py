@@ -7,7 +7,8 @@ import pytest
 from tests.operator import worlds as w
 from tests.operator.worlds import JOB_UID, NOW, SETTINGS, Manifest, ended, job, observed, pod, video_job
 
-from videojob_operator.evidence import NOTHING_WANTED, QUEUE_LABEL, wanted_evidence
+from videojob_operator.evidence import NOTHING_WANTED, wanted_evidence
+from videojob_operator.job import QUEUE_LABEL
 from videojob_operator.manifests import timestamp
 from videojob_operator.observed import Observed
 from videojob_operator.reconcile import (
