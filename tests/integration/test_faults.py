@@ -187,8 +187,22 @@ def test_an_operator_killed_at_any_write_loses_nothing_and_does_nothing_twice(
     assert proxy.served["POST", "jobs"] == 1
 
 
-def test_an_operator_killed_before_it_deletes_the_job_of_a_cancelled_one_frees_the_gpu_afterwards(
-    empty_studio: Cluster, start: Start, proxy: FaultyProxy
+STOPS = [
+    ("DELETE", {"cancel": True}, "Cancelled"),
+    ("PATCH", {"suspend": True}, "Queued"),
+]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(("method", "spec", "phase"), STOPS)
+def test_an_operator_killed_while_it_stops_a_job_frees_the_gpu_afterwards(
+    empty_studio: Cluster,
+    start: Start,
+    proxy: FaultyProxy,
+    method: str,
+    spec: dict[str, bool],
+    phase: str,
+    moment: str,
 ) -> None:
     first = start(kubeconfig=proxy.kubeconfig)
     first.wait_until_ready()
@@ -196,15 +210,20 @@ def test_an_operator_killed_before_it_deletes_the_job_of_a_cancelled_one_frees_t
     empty_studio.wait_for_phase("squirrel", "Starting")
 
     def kill(request: Request) -> int | None:
-        if request.method == "DELETE" and first.process.poll() is None:
+        if (request.method, request.plural) == (method, "jobs") and first.process.poll() is None:
             first.process.kill()
+            first.process.wait(timeout=10)
             return 503
         return None
 
-    proxy.refuse = kill
-    empty_studio.patch("squirrel", {"spec": {"cancel": True}})
-    assert first.process.wait(timeout=240) == -9
-    proxy.refuse = lambda _: None
+    if moment == "before":
+        proxy.refuse = kill
+    else:
+        proxy.after = kill
+    empty_studio.patch("squirrel", {"spec": spec})
+    wait_for(lambda: first.process.poll() is not None, "the death of the first operator", seconds=240)
+    proxy.refuse, proxy.after = (lambda _: None), (lambda _: None)
     start(kubeconfig=proxy.kubeconfig)
-    empty_studio.wait_for_phase("squirrel", "Cancelled")
-    wait_for(lambda: empty_studio.job("squirrel") is None, "the end of the Job", seconds=240)
+    empty_studio.wait_for_phase("squirrel", phase, seconds=240)
+    wait_for(lambda: not empty_studio.pods("squirrel"), "the end of the pod", seconds=240)
+    assert proxy.served[method, "jobs"] == 1
