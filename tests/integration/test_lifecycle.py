@@ -64,6 +64,17 @@ def test_an_interruption_is_retried_free_of_charge(studio: Cluster, name: str) -
     studio.wait_for_phase(name, "Cancelled")
 
 
+@pytest.mark.timeout(1200)
+def test_a_renderer_whose_pod_is_deleted_is_followed_by_another_free_of_charge(studio: Cluster, name: str) -> None:
+    studio.create(name, spec={"backoffLimit": 0}, steps=200)
+    studio.wait_for_phase(name, "Running", seconds=480)
+    first = running_pod(studio, name)["metadata"]["name"]
+    studio.delete(first, "pods", "api/v1")
+    status = studio.wait_for_phase(name, "Succeeded", seconds=480)["status"]
+    assert status["attempts"] == 2
+    assert status["podName"] != first
+
+
 def test_a_renderer_that_ends_well_without_a_video_has_failed(studio: Cluster, name: str) -> None:
     studio.create(name, spec={"profile": "exit-0"})
     assert studio.wait_for_phase(name, "Failed")["status"]["reason"] == "ArtifactMissing"
