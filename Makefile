@@ -86,7 +86,7 @@ images: setup ## Build the three images with docker or podman (REGISTRY=registry
 .PHONY: e2e
 e2e: setup ## Test the images and the chart on a real node: containerd and kubelet (Linux, root)
 	@$(PYTHON_BIN) -m videojob_local build
-	@VIDEOJOB_E2E=1 $(PYTHON_BIN) -m pytest --durations=8 tests/real_node
+	@VIDEOJOB_E2E=1 $(PYTHON_BIN) -m pytest --reruns=1 --durations=8 tests/real_node
 
 .PHONY: browser
 browser: ## Install the browser that the tests of the page drive (Debian, as root); without one they are skipped

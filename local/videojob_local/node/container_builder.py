@@ -100,6 +100,7 @@ class ContainerBuilder:
         if folder is None:
             return {}
         file = work / ".kubeconfig"
+        file.touch(mode=0o600)
         file.write_text(kubeconfig(self._server, folder, run.namespace))
         return {"KUBECONFIG": str(file)}
 
