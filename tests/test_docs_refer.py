@@ -32,9 +32,8 @@ def page(request: pytest.FixtureRequest) -> Path:
 
 def code_of(page: Path) -> Iterator[str]:
     """Yield what a page shows as code."""
-    text = page.read_text()
-    yield from _BLOCK.findall(text)
-    yield from _SPAN.findall(_BLOCK.sub("", text))
+    yield from _BLOCK.findall(page.read_text())
+    yield from spans_of(page)
 
 
 def spans_of(page: Path) -> list[str]:

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from bench.machine import ROOT
 from videojob_local.binaries import ensure_binaries
 from videojob_local.ports import free_port
 from videojob_local.stack import Stack
+from videojob_local.waiting import wait_until
 
 NAMESPACE = "default"
 MODEL = "CogVideoX-tiny"
@@ -66,17 +66,16 @@ def wait_until_answered(url: str) -> None:
     """Wait until a GET of this URL is answered with success.
 
     Raises:
-        TimeoutError: that took too long.
+        PartFailed: that took too long.
     """
-    deadline = time.monotonic() + _READY_SECONDS
-    while time.monotonic() < deadline:
+
+    def is_answered() -> bool:
         try:
-            if requests.get(url, timeout=10).ok:
-                return
+            return requests.get(url, timeout=10).ok
         except requests.ConnectionError:
-            pass
-        time.sleep(0.05)
-    raise TimeoutError(f"{url} was not answered for {_READY_SECONDS} s")
+            return False
+
+    wait_until(is_answered, f"an answer from {url}", seconds=_READY_SECONDS)
 
 
 def kubectl(stack: Stack, *arguments: str) -> str:

@@ -1,13 +1,14 @@
 """What `helm test` runs, against a server that plays the API; integration and real_node run the whole of it."""
 
 import importlib.util
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from loopback_server import LoopbackServer, Quiet
 from tests.chart.rendering import Render, Rendered
 
 TOKEN = "token-of-the-api-account"
@@ -33,27 +34,22 @@ def script(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Modul
 @pytest.fixture
 def api() -> Iterator[Callable[[Door], str]]:
     """Start a server that answers by what it is shown, and return its URL."""
-    servers: list[ThreadingHTTPServer] = []
+    with ExitStack() as servers:
 
-    def start(door: Door) -> str:
-        class Answer(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(door(self.headers.get("Authorization")))
-                self.end_headers()
-                self.wfile.write(b'{"active_jobs": 0}')
+        def start(door: Door) -> str:
+            return servers.enter_context(LoopbackServer(answers_by(door))).endpoint
 
-            def log_message(self, *_: object) -> None:
-                pass
+        yield start
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        return f"http://127.0.0.1:{server.server_port}"
 
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+def answers_by(door: Door) -> type[BaseHTTPRequestHandler]:
+    class Answer(Quiet, BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(door(self.headers.get("Authorization")))
+            self.end_headers()
+            self.wfile.write(b'{"active_jobs": 0}')
+
+    return Answer
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,12 @@
 """The controller at moments that a real API server reaches only by chance."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from tests.operator import worlds as w
 from tests.operator.mounted import MountedConfigMap
 from tests.operator.scripted_api import ScriptedApi, eventually, operator_on
-from tests.operator.worlds import NOW, SETTINGS, Manifest, video_job
+from tests.operator.worlds import NOW, Manifest, video_job
 
 from videojob_operator.live_settings import LiveSettings
 from videojob_operator.manifests import Key, Kind
@@ -15,16 +14,6 @@ from videojob_operator.manifests import Key, Kind
 KEY = Key("studio", "squirrel")
 CREATED = NOW - timedelta(minutes=10, seconds=30)  # of every VideoJob in these worlds
 MANY_FAILURES = 20
-
-
-@pytest.fixture
-def mounted(tmp_path: Path) -> MountedConfigMap:
-    return MountedConfigMap(tmp_path)
-
-
-@pytest.fixture
-def live(mounted: MountedConfigMap) -> LiveSettings:
-    return LiveSettings(SETTINGS, mounted.env())
 
 
 def status(api: ScriptedApi) -> Manifest:

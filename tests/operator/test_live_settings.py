@@ -1,17 +1,10 @@
 """A changed settings file is in use soon after; one that cannot be used changes nothing and is told of."""
 
-from pathlib import Path
-
 import pytest
 from tests.operator.mounted import MountedConfigMap
 from tests.operator.worlds import SETTINGS
 
 from videojob_operator.live_settings import LiveSettings
-
-
-@pytest.fixture
-def mounted(tmp_path: Path) -> MountedConfigMap:
-    return MountedConfigMap(tmp_path)
 
 
 def test_a_profile_that_is_added_is_known_without_a_restart(mounted: MountedConfigMap) -> None:

@@ -10,9 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 from receiver import Receiver
-from tests.operator.mounted import MountedConfigMap
 from tests.operator.scripted_api import ScriptedApi, eventually, operator_on
-from tests.operator.worlds import NOW, SETTINGS, Manifest, video_job
+from tests.operator.worlds import NOW, Manifest, video_job
 
 from videojob_operator import notifier as notifier_module
 from videojob_operator.addresses import read_networks
@@ -82,11 +81,6 @@ async def notifying(context: Context, secret: Path) -> AsyncIterator[Notifier]:
     finally:
         await notifier.stop()
         await sender.close()
-
-
-@pytest.fixture
-def live(tmp_path: Path) -> LiveSettings:
-    return LiveSettings(SETTINGS, MountedConfigMap(tmp_path).env())
 
 
 @asynccontextmanager

@@ -78,7 +78,7 @@ def test_the_renderer_runs_without_rights(studio: RealCluster) -> None:
 def test_a_killed_renderer_is_resumed_with_the_same_result(studio: RealCluster, undisturbed: Manifest) -> None:
     studio.create("killed", **LONG)
     pod = in_the_middle(studio, "killed")
-    wait_for(lambda: studio.has_checkpoint("killed"), "a checkpoint", seconds=120)
+    studio.wait_for_checkpoint("killed")
     studio.renderer_process(pod["metadata"]["uid"]).kill()
     done = studio.wait_for_phase("killed", "Succeeded", seconds=300)
     assert done["status"]["attempts"] == 2
@@ -89,7 +89,7 @@ def test_a_killed_renderer_is_resumed_with_the_same_result(studio: RealCluster, 
 def test_an_evicted_pod_is_replaced_free_of_charge(studio: RealCluster, undisturbed: Manifest) -> None:
     studio.create("evicted", spec={"backoffLimit": 0}, **LONG)
     pod = in_the_middle(studio, "evicted")
-    wait_for(lambda: studio.has_checkpoint("evicted"), "a checkpoint", seconds=120)
+    studio.wait_for_checkpoint("evicted")
     studio.evict(pod["metadata"]["name"])
     done = studio.wait_for_phase("evicted", "Succeeded", seconds=300)
     assert done["status"]["attempts"] == 2

@@ -103,12 +103,16 @@ class RealCluster(Cluster):
         path = "{.spec.clusterIP}:{.spec.ports[0].port}"
         return self.kubectl.run("get", "service", name, f"--namespace={self.namespace}", f"--output=jsonpath={path}")
 
-    def has_checkpoint(self, name: str) -> bool:
-        """Tell whether a later pod of this VideoJob would go on where the last one was."""
+    def wait_for_checkpoint(self, name: str) -> None:
+        """Wait until a later pod of this VideoJob would go on where the last one was."""
         storage = self.stack.s3.storage
+        key = checkpoint_key("", self.namespace, (self.get(name) or {})["metadata"]["uid"])
         with closing(s3_client(storage)) as s3:
-            key = checkpoint_key("", self.namespace, (self.get(name) or {})["metadata"]["uid"])
-            return "Contents" in s3.list_objects_v2(Bucket=storage.bucket, Prefix=key)
+            wait_for(
+                lambda: "Contents" in s3.list_objects_v2(Bucket=storage.bucket, Prefix=key),
+                f"a checkpoint of {name}",
+                seconds=120,
+            )
 
     def evict(self, pod: str) -> None:
         """Ask for the eviction of a pod, as a drain does."""
