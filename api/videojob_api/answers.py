@@ -26,6 +26,7 @@ _JOB = {
     "phase": "Running",
     "reason": "Rendering",
     "message": "the renderer is at work",
+    "hint": None,
     "model": "CogVideoX-5b",
     "progress": {"stage": "Denoising", "step": 12, "steps": 50, "percent": 24, "eta_seconds": 31},
     "queue_position": None,
@@ -102,6 +103,7 @@ class JobAnswer(Answer):
     phase: str = Field(description="Status in finer words: the phase of the VideoJob.")
     reason: str | None = Field(None, description="Why it is there: a stable word.")
     message: str | None = Field(None, description="Why it is there: one sentence.")
+    hint: str | None = Field(None, description="What can be done about it; null where nothing need be done.")
     model: str | None = None
     progress: JobProgress | None = None
     queue_position: int | None = Field(

@@ -113,6 +113,7 @@ def _fields(job: Manifest, standing: Standing) -> Manifest:
         "phase": status.get("phase") or Phase.PENDING,
         "reason": status.get("reason"),
         "message": status.get("message"),
+        "hint": status.get("hint"),
         "model": model,
         "progress": _progress(status),
         "queue_position": standing.queue_position,

@@ -173,6 +173,12 @@ def test_a_cancelled_job_is_failed_with_the_code_cancelled(catalogue: Catalogue)
     assert (video.status, video.error.code) == ("failed", "cancelled")
 
 
+def test_the_error_of_a_failed_job_ends_with_what_can_be_done(catalogue: Catalogue) -> None:
+    video = video_of(a_job(phase="Failed", reason="DiskFull", message="no space left", hint="free some"), catalogue)
+    assert video.error
+    assert (video.error.code, video.error.message) == ("DiskFull", "no space left; free some")
+
+
 def test_only_a_failed_job_has_an_error(catalogue: Catalogue) -> None:
     assert video_of(a_job(phase="Running", reason="Rendering", message="m"), catalogue).error is None
 

@@ -73,6 +73,14 @@ def test_a_prompt_is_never_part_of_a_status() -> None:
     assert "squirrel" not in describe(a_job(phase="Running")).model_dump_json()
 
 
+def test_what_can_be_done_is_told_with_the_reason() -> None:
+    hint = "raise resources.limits.memory in the profile"
+    job = a_job(phase="Failed", reason="OutOfMemory", message="the pod ran out of memory", hint=hint)
+    assert describe(job).hint == hint
+    assert describe_listed(job, Standing()).hint == hint
+    assert describe(a_job(phase="Running")).hint is None
+
+
 def test_only_a_completed_job_has_a_video_url() -> None:
     assert describe(a_job(phase="Succeeded")).video_url == "/video/job-1"
     assert describe(a_job(phase="Running")).video_url is None

@@ -14,7 +14,7 @@ from videojob.names import REMIXED_FROM_ANNOTATION
 from videojob.phases import Phase
 from videojob.request import VideoJobRequest
 from videojob.resolve import resolve
-from videojob_api.answers import StatusWord
+from videojob_api.answers import JobAnswer, StatusWord
 from videojob_api.openai.answers import Video, VideoError, VideoStatus
 from videojob_api.openai.rules import seconds_of, size_of
 from videojob_api.views import Manifest, describe, status_of
@@ -49,7 +49,7 @@ def video_of(job: Manifest, catalogue: Catalogue, batch: Sequence[str] | None = 
         remixed_from_video_id=(job["metadata"].get("annotations") or {}).get(REMIXED_FROM_ANNOTATION),
         seconds=seconds_of(frames, fps) if frames and fps else "0",
         size=size_of(values.get("width") or 0, values.get("height") or 0),
-        error=_error(job, told.reason, told.message) if told.status == "failed" else None,
+        error=_error(told) if told.status == "failed" else None,
         num_frames=frames,
         fps=fps,
         seed=values.get("seed"),
@@ -75,7 +75,9 @@ def _expires_at(job: Manifest, completed: datetime | None) -> int | None:
     return None if completed is None or lifetime is None else int(completed.timestamp()) + int(lifetime)
 
 
-def _error(job: Manifest, reason: str | None, message: str | None) -> VideoError:
-    if status_of(job).get("phase") == Phase.CANCELLED:
-        return VideoError(code=CANCELLED, message=message or "the job was cancelled")
-    return VideoError(code=reason or "RendererFailed", message=message or "the job has failed")
+def _error(told: JobAnswer) -> VideoError:
+    """Say why there will be no video, and in the same breath what can be done: the protocol has no word for a hint."""
+    if told.phase == Phase.CANCELLED:
+        return VideoError(code=CANCELLED, message=told.message or "the job was cancelled")
+    message = told.message or "the job has failed"
+    return VideoError(code=told.reason or "RendererFailed", message=f"{message}; {told.hint}" if told.hint else message)
