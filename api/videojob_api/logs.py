@@ -6,14 +6,13 @@ the text of the exception.
 
 import logging
 import sys
-import traceback
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any
 
 from pydantic_core import to_json
 
+from videojob.tracebacks import places_of
 from videojob.tracing import trace_id_of
 
 traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
@@ -44,17 +43,6 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             line["traceback"] = places_of(record.exc_info[1])
         return to_json(line, fallback=str).decode()
-
-
-def places_of(error: BaseException) -> list[str]:
-    """Tell where an exception and its causes were raised, outermost first, without their texts."""
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    earlier = places_of(cause) if cause else []
-    return [*earlier, *_frames(error.__traceback__), f"{type(error).__module__}.{type(error).__qualname__}"]
-
-
-def _frames(trace: TracebackType | None) -> list[str]:
-    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)]
 
 
 def write_json_logs() -> None:

@@ -7,10 +7,18 @@ from pydantic.alias_generators import to_camel
 
 
 class Manifest(BaseModel):
-    """A part of a manifest. Unknown fields are refused; both spellings of a name are read, camelCase is written."""
+    """A part of a manifest. Unknown fields are refused; both spellings of a name are read, camelCase is written.
+
+    An error does not quote what it was given: that may be a prompt.
+    """
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, allow_inf_nan=False
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
     )
 
     def dump(self) -> dict[str, Any]:

@@ -1,13 +1,16 @@
 """JSON logs, one object a line, on stdout.
 
-Only fields that are named here leave the process. Bodies of objects hold prompts, so Kopf's own lines, which quote
-them at DEBUG, are cut off at WARNING.
+Bodies of objects hold prompts. So of what `extra` brings only the fields that are named here leave the process, of an
+exception only the places and the class, and of Kopf's own lines, which quote bodies at DEBUG, only warnings and worse.
 """
 
 import json
 import logging
 import sys
 from datetime import UTC, datetime
+from typing import Any
+
+from videojob.tracebacks import places_of
 
 FIELDS = (
     *("job", "namespace", "uid", "phase", "reason", "pod", "error"),
@@ -20,15 +23,15 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        line = {
+        line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
         line |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+        if record.exc_info and record.exc_info[1] is not None:
+            line["traceback"] = places_of(record.exc_info[1])
         return json.dumps(line, ensure_ascii=False)
 
 

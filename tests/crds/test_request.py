@@ -105,3 +105,12 @@ def test_a_spec_names_the_path_of_a_broken_rule() -> None:
     with pytest.raises(ValidationError) as caught:
         VideoJobSpec.model_validate({"request": {"prompt": "x", "numFrames": 50}, "backoffLimit": -1})
     assert {violation.field for violation in violations(caught.value)} == {"request.numFrames", "backoffLimit"}
+
+
+@pytest.mark.parametrize(
+    "fields", [{"prompt": ["a squirrel"]}, {"numFrames": "a squirrel"}, {"squirrel": "a squirrel"}]
+)
+def test_an_error_does_not_quote_what_it_was_given(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        VideoJobSpec.model_validate({"request": {"prompt": "x"} | fields})
+    assert "a squirrel" not in str(caught.value)

@@ -3,9 +3,11 @@
 import ast
 import json
 import logging
+import sys
 from pathlib import Path
 
 import videojob_operator
+from videojob.request import VideoJobRequest
 from videojob_operator.logs import FIELDS, JsonFormatter
 
 SOURCES = Path(videojob_operator.__file__).parent
@@ -41,3 +43,18 @@ def test_a_line_is_json_with_the_named_fields_and_no_other() -> None:
     line = json.loads(JsonFormatter().format(record))
     assert (line["message"], line["pod"]) == ("pod declared failed", "squirrel-abcde")
     assert "body" not in line
+
+
+def test_a_traceback_tells_places_but_not_what_the_exceptions_say() -> None:
+    try:
+        try:
+            VideoJobRequest.model_validate({"prompt": "a squirrel", "numFrames": "a squirrel"})
+        except ValueError as error:
+            raise RuntimeError("another squirrel") from error
+    except RuntimeError:
+        record = logging.makeLogRecord({"msg": "reconciling failed", "exc_info": sys.exc_info()})
+    text = JsonFormatter().format(record)
+    assert "squirrel" not in text
+    trace = json.loads(text)["traceback"]
+    assert trace[-1] == "builtins.RuntimeError"
+    assert any("test_logs.py" in place for place in trace)
