@@ -15,6 +15,8 @@ import pytest
 from cluster import Cluster
 from types_boto3_s3 import S3Client
 
+from videojob_api.openai.images import MAX_IMAGE_BYTES
+
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.filterwarnings("ignore:The Sora API is scheduled:DeprecationWarning"),
@@ -32,6 +34,10 @@ def client(live: str) -> Iterator[openai.OpenAI]:
     """The client as a user would make it, but for the address."""
     with openai.OpenAI(base_url=f"{live}/v1", api_key="unused") as client:
         yield client
+
+
+def data_url(image: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(image).decode()}"
 
 
 def spec_of(cluster: Cluster, name: str) -> dict[str, Any]:
@@ -213,7 +219,7 @@ def test_an_image_goes_to_s3_under_its_checksum(
 @pytest.mark.parametrize(
     ("url", "status"),
     [
-        (f"data:image/png;base64,{base64.b64encode(PNG).decode()}", 200),
+        (data_url(PNG), 200),
         ("data:image/png;base64,aGVsbG8=", 400),
         ("https://example.com/cat.png", 400),
         ("file:///etc/passwd", 400),
@@ -242,7 +248,7 @@ def test_an_image_may_be_a_data_url(
         ("CogVideoX-tiny", PNG, openai.BadRequestError, "input_reference"),
         ("CogVideoX-tiny-I2V", b"GIF89a", openai.BadRequestError, "input_reference"),
         ("CogVideoX-tiny-I2V", PNG + bytes(8 * 2**20), openai.APIStatusError, "input_reference"),
-        ("CogVideoX-tiny-I2V", PNG + bytes(9 * 2**20), openai.APIStatusError, "body"),
+        ("CogVideoX-tiny-I2V", PNG + bytes(11 * 2**20), openai.APIStatusError, "body"),
     ],
 )
 def test_a_wrong_image_makes_no_job(
@@ -252,6 +258,52 @@ def test_a_wrong_image_makes_no_job(
         client.videos.create(prompt=PROMPT, model=model, input_reference=reference)
     assert caught.value.param == param
     assert cluster.all() == []
+
+
+def test_an_image_in_a_data_url_may_be_as_large_as_a_file(client: openai.OpenAI, cluster: Cluster) -> None:
+    image = PNG.ljust(MAX_IMAGE_BYTES, b"\0")
+
+    def create(content: bytes) -> Any:
+        reference = {"input_reference": {"image_url": data_url(content)}}
+        return client.videos.create(prompt=PROMPT, model="CogVideoX-tiny-I2V", extra_body=reference)
+
+    stored = spec_of(cluster, create(image).id)["request"]["image"]
+    assert stored.endswith(hashlib.sha256(image).hexdigest())
+    with pytest.raises(openai.APIStatusError) as caught:
+        create(image + b"\0")
+    assert (caught.value.status_code, caught.value.param) == (413, "input_reference")
+
+
+def test_a_remix_takes_another_image_in_a_form_and_in_json(
+    live: str, client: openai.OpenAI, cluster: Cluster, s3: S3Client, bucket: str
+) -> None:
+    video = client.videos.create(prompt=PROMPT, model="CogVideoX-tiny-I2V", input_reference=PNG)
+    for number, another in enumerate((PNG + b"1", PNG + b"2")):
+        if number:
+            reference = {"input_reference": {"image_url": data_url(another)}}
+            remix = client.videos.remix(video.id, prompt="by night", extra_body=reference).id
+        else:
+            url, fields = f"{live}/v1/videos/{video.id}/remix", {"prompt": "by night"}
+            remix = httpx.post(url, timeout=60, data=fields, files={"input_reference": another}).json()["id"]
+        key = f"inputs/{cluster.namespace}/{hashlib.sha256(another).hexdigest()}"
+        assert spec_of(cluster, remix)["request"]["image"] == f"s3://{bucket}/{key}"
+        assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == another
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.videos.remix(video.id, prompt="by night", extra_body={"input_reference": {"image_url": "data:,"}})
+    assert caught.value.param == "input_reference"
+
+
+def test_a_repeated_remix_with_another_image_is_another_request(client: openai.OpenAI) -> None:
+    video = client.videos.create(prompt=PROMPT, model="CogVideoX-tiny-I2V", input_reference=PNG)
+
+    def remix(image: bytes) -> str:
+        reference = {"input_reference": {"image_url": data_url(image)}}
+        once = {"Idempotency-Key": "remix-1"}
+        return client.videos.remix(video.id, prompt="by night", extra_body=reference, extra_headers=once).id
+
+    assert remix(PNG + b"1") == remix(PNG + b"1")
+    with pytest.raises(openai.ConflictError):
+        remix(PNG + b"2")
 
 
 def test_a_remix_is_a_new_job_of_the_old_request(client: openai.OpenAI, cluster: Cluster) -> None:

@@ -205,6 +205,23 @@ def test_a_remix_may_change_more(catalogue: Catalogue) -> None:
     assert (request["numFrames"], request["seed"], order.spec.profile) == (49, 9, "a100")
 
 
+def test_a_remix_onto_an_image_model_takes_an_image_and_says_so_in_the_words_of_the_client(
+    catalogue: Catalogue,
+) -> None:
+    onto = {"prompt": "a cat", "model": "CogVideoX-tiny-I2V"}
+    with pytest.raises(InvalidInput, match="input_reference is required") as missing:
+        remix(a_job(), onto, catalogue)
+    assert missing.value.field == "input_reference"
+    image = "s3://videos/inputs/studio/1"
+    order = remix(a_job(), onto | {"image": image}, catalogue, onto | {"input_reference": {"image_url": "data:"}})
+    assert order.spec.request.image == image
+    with_image = a_job()
+    with_image["spec"]["request"] |= {"model": "CogVideoX-tiny-I2V", "image": image}
+    with pytest.raises(InvalidInput, match="image is for image-to-video models only") as kept:
+        remix(with_image, {"prompt": "a cat", "model": "CogVideoX-2b"}, catalogue)
+    assert kept.value.field == "image"
+
+
 def test_a_remix_needs_a_prompt(catalogue: Catalogue) -> None:
     with pytest.raises(InvalidInput, match="prompt is required"):
         remix(a_job(), {"seed": 9}, catalogue)

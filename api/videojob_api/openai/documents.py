@@ -1,7 +1,8 @@
-"""The bodies of /v1/videos for the OpenAPI document: JSON, and the form that the official clients send."""
+"""The bodies under /v1/videos for the OpenAPI document: JSON, and the form that the official clients send."""
 
 from typing import Any
 
+from videojob_api.generation import GenerateRequest
 from videojob_api.openai.images import FIELD, MAX_IMAGE_BYTES
 from videojob_api.openai.requests import RemixRequest, VideoRequest
 
@@ -23,13 +24,16 @@ def _with(schema: dict[str, Any], field: dict[str, Any]) -> dict[str, Any]:
     return {**schema, "properties": {**schema["properties"], FIELD: field}}
 
 
-_VIDEO = VideoRequest.model_json_schema()
+def _body_of(request: type[GenerateRequest]) -> dict[str, Any]:
+    schema = request.model_json_schema()
+    return {
+        "required": True,
+        "content": {
+            "application/json": {"schema": _with(schema, _REFERENCE)},
+            "multipart/form-data": {"schema": _with(schema, _FILE)},
+        },
+    }
 
-VIDEO_BODY = {
-    "required": True,
-    "content": {
-        "application/json": {"schema": _with(_VIDEO, _REFERENCE)},
-        "multipart/form-data": {"schema": _with(_VIDEO, _FILE)},
-    },
-}
-REMIX_BODY = {"required": True, "content": {"application/json": {"schema": RemixRequest.model_json_schema()}}}
+
+VIDEO_BODY = _body_of(VideoRequest)
+REMIX_BODY = _body_of(RemixRequest)

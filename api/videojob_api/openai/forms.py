@@ -1,4 +1,4 @@
-"""The body of POST /v1/videos, JSON or a form, as the JSON object that it stands for.
+"""The body of a POST under /v1/videos, JSON or a form, as the JSON object that it stands for.
 
 The official clients always send a form, in which every value is text: numbers are read back by the field's type, an
 empty text is a null, and `webhook[url]` is the field `url` of `webhook`. Text must be UTF-8: the parser would read
@@ -7,7 +7,8 @@ the decoding is done here.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from videojob_api.bodies import pieces_of, read_bytes
-from videojob_api.errors import BodyTooLarge, InvalidInput
+from videojob_api.errors import InvalidInput
 from videojob_api.generation import MAX_BODY_BYTES, Body, parse_body
 from videojob_api.openai.images import FIELD, MAX_IMAGE_BYTES
 
@@ -24,7 +25,7 @@ _INTEGERS = frozenset({"num_frames", "width", "height", "fps", "steps", "seed", 
 _NUMBERS = frozenset({"guidance_scale"})
 
 _MULTIPART = "multipart/form-data"
-_MAX_JSON_BYTES = MAX_BODY_BYTES + MAX_IMAGE_BYTES * 4 // 3  # an image in base64
+_MAX_BYTES = MAX_BODY_BYTES + MAX_IMAGE_BYTES * 4 // 3  # an image in base64, which may be a field of a form as well
 _MAX_FIELDS = 64
 _INTEGER = re.compile(r"-?\d{1,40}", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
@@ -38,15 +39,16 @@ class Form:
 
     Attributes:
         fields: all but a file.
-        image: the file, which the reader closes; None where there is none.
+        image: the file; None where there is none.
     """
 
     fields: Body
     image: UploadFile | None = None
 
 
-async def read_form(request: Request) -> Form:
-    """Read a body.
+@asynccontextmanager
+async def opened_form(request: Request) -> AsyncIterator[Form]:
+    """Read a body; its file is there until the end of this context.
 
     Raises:
         InvalidInput: it is neither a JSON object nor a form, or a form with unreadable parts.
@@ -54,22 +56,28 @@ async def read_form(request: Request) -> Form:
     """
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != _MULTIPART:
-        return Form(parse_body(content_type, await read_bytes(request, _MAX_JSON_BYTES)))
-    return await _read_multipart(request, content_type)
+        yield Form(parse_body(content_type, await read_bytes(request, _MAX_BYTES)))
+        return
+    form = await _read_multipart(request, content_type)
+    try:
+        yield form
+    finally:
+        if form.image:
+            await form.image.close()
 
 
 async def _read_multipart(request: Request, content_type: str) -> Form:
     parser = MultiPartParser(
         Headers({"content-type": _CHARSET.sub("", content_type) + "; charset=latin-1"}),
-        pieces_of(request, MAX_BODY_BYTES + MAX_IMAGE_BYTES),
+        pieces_of(request, _MAX_BYTES),
         max_files=1,
         max_fields=_MAX_FIELDS,
-        max_part_size=MAX_BODY_BYTES,
+        max_part_size=_MAX_BYTES,
     )
     try:
         items = (await parser.parse()).multi_items()
     except MultiPartException as error:
-        raise _told(error) from error
+        raise InvalidInput(f"the body is not a form: {error.message}", field="body") from error
     files = [(name, part) for name, part in items if isinstance(part, UploadFile)]
     try:
         fields = _as_json([(name, part) for name, part in items if isinstance(part, str)])
@@ -78,12 +86,6 @@ async def _read_multipart(request: Request, content_type: str) -> Form:
         for _, file in files:
             await file.close()
         raise
-
-
-def _told(error: MultiPartException) -> InvalidInput | BodyTooLarge:
-    if "maximum size" in error.message:
-        return BodyTooLarge(f"a field must have at most {MAX_BODY_BYTES} bytes", field="body")
-    return InvalidInput(f"the body is not a form: {error.message}", field="body")
 
 
 def _utf8(latin: str, field: str) -> str:

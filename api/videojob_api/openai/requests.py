@@ -63,8 +63,14 @@ def order_in_protocol(body: Body, catalogue: Catalogue, written: Body | None = N
         raise told from None
 
 
-def remix(original: Manifest, body: Body, catalogue: Catalogue) -> Order:
+def remix(original: Manifest, body: Body, catalogue: Catalogue, written: Body | None = None) -> Order:
     """Return the order of the same video with another prompt, from the same noise where its seed is known.
+
+    Args:
+        original: the VideoJob.
+        body: what replaces its values, with `image` in the place of `input_reference`.
+        catalogue: the models.
+        written: the body as the client wrote it; None = `body`.
 
     Raises:
         InvalidInput: a value breaks a rule.
@@ -74,7 +80,9 @@ def remix(original: Manifest, body: Body, catalogue: Catalogue) -> Order:
     replaced = {"num_frames"} if body.get("seconds") is not None else set()
     replaced |= {"width", "height"} if body.get("size") is not None else set()
     kept: dict[str, Any] = {name: value for name, value in request_of(original).items() if name not in replaced}
-    order = order_in_protocol({**kept, **body}, catalogue)
+    wrote = body if written is None else written
+    spoken = {name: value for name, value in kept.items() if name not in body} | wrote
+    order = order_in_protocol({**kept, **body}, catalogue, spoken)
     return replace(order, annotations={REMIXED_FROM_ANNOTATION: job_id_of(original)})
 
 

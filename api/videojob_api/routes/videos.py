@@ -7,7 +7,7 @@ from videojob_api.failures import can_fail_in_protocol_with
 from videojob_api.idempotency import REPLAYED_HEADER, repeatable
 from videojob_api.openai.answers import Video
 from videojob_api.openai.documents import REMIX_BODY, VIDEO_BODY
-from videojob_api.openai.forms import read_form
+from videojob_api.openai.forms import opened_form
 from videojob_api.openai.inputs import store_image, take_image
 from videojob_api.openai.requests import order_in_protocol, remix
 from videojob_api.openai.views import POLL_AFTER_MS, video_of
@@ -29,17 +29,13 @@ async def create(
     request: Request, response: Response, services: ServicesOf, _idempotency_key: IdempotencyKey = None
 ) -> Video:
     """Create a video. Beyond the protocol, all fields of `POST /generate` are accepted."""
-    form = await read_form(request)
-    try:
+    async with opened_form(request) as form:
         body, image = await take_image(form, services)
         order = order_in_protocol(body, services.settings.catalogue, form.fields)
         repeated = repeatable(request.headers, services.jobs.namespace, ["/v1/videos", body])
         if image:
             await store_image(image, services)
-    finally:
-        if form.image:
-            await form.image.close()
-    return _told(await place(services, order, repeated), services, response)
+    return _answer(await place(services, order, repeated), services, response)
 
 
 @router.post(
@@ -55,17 +51,17 @@ async def create_remix(
     _idempotency_key: IdempotencyKey = None,
 ) -> Video:
     """Create a video like another one, with a new prompt and the same seed. The other need not be finished."""
-    form = await read_form(request)
-    if form.image:
-        await form.image.close()
-    order = remix(await services.jobs.get(video_id), form.fields, services.settings.catalogue)
-    asked = [f"/v1/videos/{video_id}/remix", form.fields]
-    return _told(
-        await place(services, order, repeatable(request.headers, services.jobs.namespace, asked)), services, response
-    )
+    async with opened_form(request) as form:
+        original = await services.jobs.get(video_id)
+        body, image = await take_image(form, services)
+        order = remix(original, body, services.settings.catalogue, form.fields)
+        repeated = repeatable(request.headers, services.jobs.namespace, [f"/v1/videos/{video_id}/remix", body])
+        if image:
+            await store_image(image, services)
+    return _answer(await place(services, order, repeated), services, response)
 
 
-def _told(placed: Placed, services: Services, response: Response) -> Video:
+def _answer(placed: Placed, services: Services, response: Response) -> Video:
     response.headers[POLL_HEADER] = str(POLL_AFTER_MS)
     if placed.replayed:
         response.headers[REPLAYED_HEADER] = "true"
