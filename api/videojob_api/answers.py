@@ -124,7 +124,8 @@ class ListedJob(JobAnswer):
     model_config = example(**_JOB, request=_REQUEST)
 
     request: dict[str, Any] = Field(
-        description="A body for `POST /generate` that gives the same video again; `seed` is there once it is decided.",
+        description="A body for `POST /generate` that gives the same video again: with the defaults and the seed, once "
+        "they are decided.",
         examples=[_REQUEST],
     )
 

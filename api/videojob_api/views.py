@@ -95,11 +95,18 @@ def describe_listed(job: Manifest, standing: Standing) -> ListedJob:
     return ListedJob(**_fields(job, standing), request=request_of(job))
 
 
-def request_of(job: Manifest) -> Manifest:
-    """The body for POST /generate that gives the same video again: with the seed that was drawn, if it was."""
-    seed = (status_of(job).get("resolved") or {}).get("seed")
-    asked = {SNAKE_CASE.get(field, field): value for field, value in job["spec"]["request"].items()}
-    return asked | ({} if seed is None else {"seed": seed}) | {"profile": job["spec"].get("profile") or "default"}
+def request_of(job: Manifest, *, filled_in: bool = True) -> Manifest:
+    """The body for POST /generate that gives the same video again, as far as it is decided what that is.
+
+    Args:
+        job: the VideoJob.
+        filled_in: with the defaults that the operator filled in, for they may be others by then; else only the seed
+            is added to what was asked for.
+    """
+    resolved: Manifest = status_of(job).get("resolved") or {}
+    decided = {field: resolved[field] for field in resolved if field in SNAKE_CASE and (filled_in or field == "seed")}
+    told = {SNAKE_CASE.get(field, field): value for field, value in (decided | job["spec"]["request"]).items()}
+    return told | {"profile": job["spec"].get("profile") or "default"}
 
 
 def _fields(job: Manifest, standing: Standing) -> Manifest:

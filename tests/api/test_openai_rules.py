@@ -199,6 +199,18 @@ def test_a_remix_keeps_all_but_the_prompt(catalogue: Catalogue) -> None:
     assert order.annotations == {"videojob.dev/remixed-from": "job-1"}
 
 
+def test_a_remix_keeps_the_defaults_of_its_original_unless_it_names_another_model(catalogue: Catalogue) -> None:
+    resolved = {"model": "CogVideoX-2b", "numFrames": 17, "width": 720, "height": 480, "fps": 4, "steps": 9, "seed": 7}
+    job = a_job(resolved=resolved)
+    job["spec"]["request"] = {"prompt": "a squirrel"}
+    kept = remix(job, {"prompt": "a cat"}, catalogue).spec.dump()["request"]
+    assert kept == {"prompt": "a cat"} | resolved
+    longer = remix(job, {"prompt": "a cat", "seconds": "8"}, catalogue).spec.dump()["request"]
+    assert longer == {"prompt": "a cat"} | resolved | {"numFrames": 33}
+    other = remix(job, {"prompt": "a cat", "model": "CogVideoX1.5-5B"}, catalogue).spec.dump()["request"]
+    assert other == {"prompt": "a cat", "model": "CogVideoX1.5-5B", "seed": 7}
+
+
 def test_a_remix_may_change_more(catalogue: Catalogue) -> None:
     order = remix(a_job(), {"prompt": "a cat", "seconds": "6", "seed": 9, "profile": "a100"}, catalogue)
     request = order.spec.dump()["request"]

@@ -69,6 +69,24 @@ def test_the_request_that_is_told_gives_the_same_video_again() -> None:
     }
 
 
+def test_the_request_that_is_told_has_the_defaults_that_were_filled_in() -> None:
+    resolved = {"model": "CogVideoX-5b", "numFrames": 49, "width": 720, "height": 480, "fps": 8, "steps": 50}
+    job = a_job(phase="Running", resolved=resolved | {"guidanceScale": 6.0, "seed": 7})
+    job["spec"]["request"] = {"prompt": "a squirrel", "fps": 12}
+    assert describe_listed(job, Standing()).request == {
+        "prompt": "a squirrel",
+        "model": "CogVideoX-5b",
+        "num_frames": 49,
+        "width": 720,
+        "height": 480,
+        "fps": 12,
+        "steps": 50,
+        "guidance_scale": 6.0,
+        "seed": 7,
+        "profile": "default",
+    }
+
+
 def test_a_prompt_is_never_part_of_a_status() -> None:
     assert "squirrel" not in describe(a_job(phase="Running")).model_dump_json()
 

@@ -79,7 +79,10 @@ def remix(original: Manifest, body: Body, catalogue: Catalogue, written: Body | 
         raise InvalidInput("prompt is required", field="prompt")
     replaced = {"num_frames"} if body.get("seconds") is not None else set()
     replaced |= {"width", "height"} if body.get("size") is not None else set()
-    kept: dict[str, Any] = {name: value for name, value in request_of(original).items() if name not in replaced}
+    # Another model has defaults of its own.
+    same_model = body.get("model") in {None, request_of(original).get("model")}
+    asked = request_of(original, filled_in=same_model)
+    kept: dict[str, Any] = {name: value for name, value in asked.items() if name not in replaced}
     wrote = body if written is None else written
     spoken = {name: value for name, value in kept.items() if name not in body} | wrote
     order = order_in_protocol({**kept, **body}, catalogue, spoken)
