@@ -1,8 +1,8 @@
 // One job as a card. It is changed in place, so that a video goes on playing and the focus stays where it is.
 
-import { ApiFailure, fileUrl, send } from "./api.js";
+import { ApiFailure, fileUrl, sendForFile } from "./api.js";
 import { forget, icon, make, say, whenNear } from "./element.js";
-import { badgeOf, factsOf, isOver, lineOf, troubleOf } from "./state.js";
+import { badgeOf, factsOf, hintOf, isOver, lineOf, troubleOf } from "./state.js";
 
 /** A button with an icon and a name. */
 export function action(name, label, pressed) {
@@ -30,12 +30,13 @@ export class JobView {
     this.bar = make("progress", { max: 100, "aria-label": "Progress" });
     this.line = make("p", { className: "line" });
     this.trouble = make("p", { className: "trouble" });
+    this.advice = make("p", { className: "advice" });
     this.prompt = make("p", { className: "prompt" });
     this.facts = make("ul", { className: "facts", "aria-label": "Settings" });
     this.buttons = make("div", { className: "actions" });
     this.parts = [
       make("div", { className: "picture" }, this.stage, this.badge),
-      make("div", { className: "body" }, this.prompt, this.bar, this.line, this.trouble, this.facts, this.buttons),
+      make("div", { className: "body" }, this.prompt, this.bar, this.line, this.trouble, this.advice, this.facts, this.buttons),
     ];
   }
 
@@ -57,6 +58,7 @@ export class JobView {
     else this.bar.removeAttribute("value");
     this.#sayLine();
     say(this.trouble, troubleOf(this.job));
+    say(this.advice, hintOf(this.job));
     this.#showFacts();
     this.#showActions();
     if (status === "completed" && !this.#video) this.#showVideo();
@@ -139,7 +141,7 @@ export class JobView {
   /** Say why a video does not play: its service may know. */
   async #explain() {
     try {
-      await send(this.job.video_url.slice(1), { headers: { Range: "bytes=0-0" } });
+      await sendForFile(this.job.video_url.slice(1), { headers: { Range: "bytes=0-0" } });
       this.#tellProblem("This browser cannot play the video. Download it instead.");
     } catch (error) {
       this.#tellProblem(error.message);

@@ -1,10 +1,11 @@
 // The form: legal values of the chosen model, enforced as one types, and the request that comes of it.
 
-import { call, post } from "./api.js";
+import { call } from "./api.js";
 import { announce, byId, make, say } from "./element.js";
 import { FirstFrame } from "./image.js";
-import { multipart } from "./multipart.js";
+import { Orders } from "./order.js";
 import { areaFault, numberFault, seedFault } from "./rules.js";
+import { DEFAULT_PROFILE } from "./state.js";
 
 const NUMBERS = ["num_frames", "width", "height", "steps", "guidance_scale", "fps"];
 
@@ -13,6 +14,10 @@ export class Composer {
   #models = new Map();
   #limits = {};
   #image = new FirstFrame(() => this.#check());
+  #orders = new Orders();
+  #isSending = false;
+  #defaultModel = "";
+  #profile = null;
   #created;
 
   constructor(created) {
@@ -28,7 +33,7 @@ export class Composer {
       this.#models.set(model.name, model);
       byId("model").append(make("option", { value: model.name }, model.name));
     }
-    byId("model").value = told.default_model;
+    this.#defaultModel = byId("model").value = told.default_model;
     this.#showModel();
     byId("model").addEventListener("change", () => this.#showModel());
     byId("size").addEventListener("change", () => this.#takeSize());
@@ -36,14 +41,18 @@ export class Composer {
     byId("dice").addEventListener("click", () => { byId("seed").value = String(crypto.getRandomValues(new Uint32Array(1))[0]); this.#check(); });
     this.#form.addEventListener("input", () => this.#check());
     this.#form.addEventListener("submit", (event) => { event.preventDefault(); this.#submit(); });
-    this.#form.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.#form.requestSubmit();
-    });
+    this.#form.addEventListener("keydown", (event) => this.#takeEnter(event));
+    byId("profile-drop").addEventListener("click", () => { this.#setProfile(null); byId("seed").focus(); });
+  }
+
+  /** Fill in what a job was asked for, with the model it got; where none is known yet, it gets the default one. */
+  again({ request, model }) {
+    this.fill({ ...request, model: request.model ?? model ?? this.#defaultModel });
   }
 
   /** Fill in a request, as GET /jobs/{job_id} tells it. */
-  fill(request, { focus = false } = {}) {
-    if (request.model && this.#models.has(request.model)) {
+  fill(request) {
+    if (this.#models.has(request.model)) {
       byId("model").value = request.model;
       this.#showModel();
     }
@@ -53,12 +62,20 @@ export class Composer {
     this.#image.fill(request.image);
     for (const name of NUMBERS) if (request[name] !== undefined && request[name] !== null) byId(name).value = request[name];
     if (request.width && request.height) byId("size").value = `${request.width}x${request.height}`;
+    this.#setProfile(request.profile);
     byId("more").open ||= Boolean(request.negative_prompt);
     this.#check();
-    if (!focus) return;
+    if (request.model && !this.#models.has(request.model)) this.#mark("model", { message: `${request.model} is not offered any more.`, nearest: null });
     byId("prompt").focus({ preventScroll: true });
     byId("compose-title").scrollIntoView({ block: "start" });
     announce(request.seed === undefined ? "Filled in." : "Filled in, with the same seed. Change what you like.");
+  }
+
+  /** Keep the profile of an earlier request: it is shown, and may be dropped; to choose another there is no way. */
+  #setProfile(name) {
+    this.#profile = name && name !== DEFAULT_PROFILE ? name : null;
+    say(byId("profile-name"), this.#profile ?? "");
+    byId("profile").hidden = this.#profile === null;
   }
 
   get #model() {
@@ -70,7 +87,7 @@ export class Composer {
       try {
         return await call("models");
       } catch (error) {
-        say(byId("form-error"), error.message);
+        say(byId("form-error"), `${error.message} It is tried again.`);
         await new Promise((resolve) => setTimeout(resolve, 3000));
         say(byId("form-error"), "");
       }
@@ -93,6 +110,7 @@ export class Composer {
       Object.assign(byId(name), { min: this.#limits.size.minimum, max: this.#limits.size.maximum, step: this.#limits.size.multiple });
     }
     this.#image.show(takesImage);
+    this.#mark("model", null);
     this.#check();
   }
 
@@ -160,36 +178,32 @@ export class Composer {
     byId("duration").textContent = frames > 0 && fps > 0 ? `${(frames / fps).toFixed(1)} s of video` : "";
   }
 
+  /** Ctrl+Enter submits from everywhere. A key that is held down asks once; in a text it makes line after line. */
+  #takeEnter(event) {
+    if (event.key !== "Enter") return;
+    const isShortcut = event.ctrlKey || event.metaKey;
+    if (isShortcut || (event.repeat && event.target.tagName !== "TEXTAREA")) event.preventDefault();
+    if (isShortcut && !event.repeat) this.#form.requestSubmit();
+  }
+
   async #submit() {
+    if (this.#isSending) return;
     const first = this.#check({ strict: true });
     if (first) {
       reveal(first);
       return;
     }
-    byId("submit").disabled = true;
+    this.#isSending = byId("submit").disabled = true;
     try {
-      const jobId = await this.#send();
-      announce("Your video is in line.");
+      const file = this.#model.takes_image ? this.#image.file : null;
+      const { jobId, isOld } = await this.#orders.place(this.#asked(), byId("seed").value.trim(), file);
+      announce(isOld ? "Your video was in line already." : "Your video is in line.");
       this.#created(jobId);
     } catch (error) {
       this.#tell(error);
     } finally {
-      byId("submit").disabled = false;
+      this.#isSending = byId("submit").disabled = false;
     }
-  }
-
-  /** Ask for the video; where a file goes along, by the one route that takes files. */
-  async #send() {
-    const asked = this.#asked();
-    const seed = byId("seed").value.trim();
-    const file = this.#model.takes_image ? this.#image.file : null;
-    if (file) {
-      const form = multipart({ ...asked, ...(seed ? { seed } : {}) }, "input_reference", file);
-      return (await call("v1/videos", { method: "POST", ...form })).id;
-    }
-    const text = JSON.stringify(asked);
-    // As text: a seed may have more digits than a JavaScript number.
-    return (await post("generate", seed ? `${text.slice(0, -1)},"seed":${BigInt(seed)}}` : text)).job_id;
   }
 
   /** The fields of the request but its seed and its file. */
@@ -197,6 +211,7 @@ export class Composer {
     const asked = { prompt: byId("prompt").value, model: byId("model").value };
     const negative = byId("negative_prompt").value.trim();
     if (negative) asked.negative_prompt = negative;
+    if (this.#profile) asked.profile = this.#profile;
     if (this.#model.takes_image && this.#image.address) asked.image = this.#image.address;
     for (const name of NUMBERS) if (byId(name).value !== "") asked[name] = Number(byId(name).value);
     return asked;
@@ -205,7 +220,7 @@ export class Composer {
   #tell(error) {
     const field = { input_reference: "image", image: "image-address" }[error.field] ?? error.field;
     if (!field || !byId(`${field}-note`)) {
-      say(byId("form-error"), error.message);
+      say(byId("form-error"), error.isUncertain ? `${error.message} Press again: there will be one video of it, not two.` : error.message);
       return;
     }
     this.#mark(field, { message: error.message, nearest: error.nearest });

@@ -3,11 +3,14 @@
 import { call, fileUrl, read, send } from "./api.js";
 import { JobView } from "./card.js";
 import { announce, byId, make, say } from "./element.js";
+import { hasKey } from "./key.js";
 import { isOver } from "./state.js";
 
 const PAGE = 24;
 const BUSY_MILLISECONDS = 1500;
 const QUIET_MILLISECONDS = 8000;
+const AWAITED_MILLISECONDS = 60_000;
+const FILE_MILLISECONDS = 60_000;
 const STALE = "X-Videojob-Stale-Seconds";
 
 export class Gallery {
@@ -16,6 +19,7 @@ export class Gallery {
   #limit = PAGE;
   #timer = 0;
   #turn = 0;
+  #awaited = null;
   #hooks;
 
   constructor(hooks) {
@@ -36,11 +40,14 @@ export class Gallery {
     this.refresh();
   }
 
-  /** Ask now; shows the named job as the newest, if it is. */
+  /** Ask now; a job that was just made is waited for: it may be asked of a replica that has not heard of it. */
   async refresh(made = null) {
     clearTimeout(this.#timer);
     const turn = ++this.#turn;
-    if (made) byId("filter").value = "";
+    if (made) {
+      byId("filter").value = "";
+      this.#awaited = { id: made, until: Date.now() + AWAITED_MILLISECONDS };
+    }
     let pause = QUIET_MILLISECONDS;
     try {
       const { jobs, rest, stale } = await this.#ask();
@@ -48,13 +55,20 @@ export class Gallery {
       this.#show(jobs);
       byId("older").hidden = rest === null || this.#limit >= 480;
       this.#sayAge(stale);
-      if (jobs.some((job) => !isOver(job))) pause = BUSY_MILLISECONDS;
+      if (this.#isAwaiting() || jobs.some((job) => !isOver(job))) pause = BUSY_MILLISECONDS;
     } catch (error) {
       if (turn !== this.#turn) return;
-      this.#warn(`${error.message} What you see may be old.`);
+      this.#warn(`${error.message} It is tried again; what you see may be old.`);
     }
     if (!document.hidden) this.#timer = setTimeout(() => this.refresh(), pause);
-    if (made) this.#cards.get(made)?.item.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Tell whether the job that was just made is not shown yet; bring it into sight once it is. */
+  #isAwaiting() {
+    const card = this.#cards.get(this.#awaited?.id);
+    card?.item.scrollIntoView({ block: "nearest" });
+    if (card || byId("filter").value !== "" || Date.now() > this.#awaited?.until) this.#awaited = null;
+    return this.#awaited !== null;
   }
 
   async #ask() {
@@ -114,10 +128,15 @@ export class Gallery {
   }
 
   async #download(job) {
-    const link = make("a", { href: await fileUrl(job.video_url.slice(1)), download: `${job.job_id}.mp4` });
-    document.body.append(link);
-    link.click();
-    link.remove();
+    if (hasKey()) this.#flash("Fetching the video …");
+    await this.#attempt(async () => {
+      const link = make("a", { href: await fileUrl(job.video_url.slice(1)), download: `${job.job_id}.mp4` });
+      document.body.append(link);
+      link.click();
+      link.remove();
+      // Of a file in memory: browsers go on reading it after the click.
+      setTimeout(() => URL.revokeObjectURL(link.href), FILE_MILLISECONDS);
+    }, "The download begins.");
   }
 
   async #cancel(job) {

@@ -1,9 +1,10 @@
 // Puts the page together: the composer, the gallery, the viewer, and the address of one job (#job=…).
 
-import { call, forgetKey, hasKey } from "./api.js";
+import { call } from "./api.js";
 import { Composer } from "./composer.js";
 import { byId, say } from "./element.js";
 import { Gallery } from "./gallery.js";
+import { forgetKey, hasKey } from "./key.js";
 import { Viewer } from "./viewer.js";
 
 const LOAD_MILLISECONDS = 10_000;
@@ -12,14 +13,14 @@ const composer = new Composer((jobId) => gallery.refresh(jobId));
 const viewer = new Viewer();
 const gallery = new Gallery({
   open: (job) => { location.hash = `job=${job.job_id}`; },
-  again: (job) => { viewer.close(); composer.fill(job.request, { focus: true }); },
+  again: (job) => { viewer.close(); composer.again(job); },
 });
 viewer.actions = gallery.actions;
 
 byId("forget-key").hidden = !hasKey();
 byId("forget-key").addEventListener("click", forgetKey);
 for (const idea of document.querySelectorAll(".ideas button")) {
-  idea.addEventListener("click", () => composer.fill({ prompt: idea.textContent }, { focus: true }));
+  idea.addEventListener("click", () => composer.fill({ prompt: idea.textContent }));
 }
 addEventListener("hashchange", openFromAddress);
 

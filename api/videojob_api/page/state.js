@@ -2,6 +2,8 @@
 
 import { inWords } from "./rules.js";
 
+export const DEFAULT_PROFILE = "default";
+
 export const isOver = (job) => job.status === "completed" || job.status === "failed";
 
 const BADGES = {
@@ -38,6 +40,9 @@ export function troubleOf(job) {
   return job.message || job.reason;
 }
 
+/** What can be done about a job that failed or does not get on, or "". */
+export const hintOf = (job) => ((job.phase === "Failed" || troubleOf(job)) && job.hint) || "";
+
 /** The settings of a request that people compare. */
 export function factsOf(job) {
   const request = job.request ?? {};
@@ -46,6 +51,7 @@ export function factsOf(job) {
     request.width && request.height ? `${request.width} × ${request.height}` : null,
     request.num_frames ? `${request.num_frames} frames` : null,
     request.image ? "from an image" : null,
+    request.profile && request.profile !== DEFAULT_PROFILE ? `profile ${request.profile}` : null,
     request.seed === undefined ? null : `seed ${request.seed}`,
   ].filter(Boolean);
 }

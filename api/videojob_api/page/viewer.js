@@ -30,7 +30,7 @@ export class Viewer {
       if (this.#jobId === jobId) this.#show(job);
     } catch (error) {
       const text = error.status === 404 ? "There is no such video (any more)." : error.message;
-      if (this.#jobId === jobId) this.#body.replaceChildren(make("p", { className: "line", role: "alert" }, text));
+      if (this.#jobId === jobId) this.#tell(text);
     }
   }
 
@@ -38,12 +38,20 @@ export class Viewer {
     if (this.#dialog.open) this.#dialog.close();
   }
 
-  #show(job) {
-    this.#view = new JobView(this.actions, { large: true });
-    this.#body.replaceChildren(make("article", { className: "large" }, ...this.#view.parts));
-    this.#view.update(job);
+  async #show(job) {
+    const view = new JobView(this.actions, { large: true });
+    this.#view = view;
+    this.#body.replaceChildren(make("article", { className: "large" }, ...view.parts));
+    view.update(job);
     this.#stop = new AbortController();
-    follow(job.job_id, (state) => this.#view?.update(state), this.#stop.signal);
+    const isGone = await follow(job.job_id, (state) => view.update(state), this.#stop.signal);
+    if (isGone && this.#view === view) this.#tell("This video was deleted.");
+  }
+
+  /** Say something in the place of a job. */
+  #tell(text) {
+    this.#view?.discard();
+    this.#body.replaceChildren(make("p", { className: "line", role: "alert" }, text));
   }
 
   #closed() {

@@ -1,5 +1,6 @@
 """A real browser for the tests of the page at `/`. Debian: apt-get install chromium (`make browser`)."""
 
+import io
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -8,7 +9,8 @@ from pathlib import Path
 import imageio_ffmpeg
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from PIL import Image
+from playwright.async_api import Browser, BrowserContext, FilePayload, Page, async_playwright, expect
 from tests.api.conftest import keyed, serving
 
 from videojob_api.app import create_app
@@ -91,3 +93,15 @@ async def give_key(page: Page, key: str) -> None:
     """Answer the page that asks for a key."""
     await page.get_by_label("API key", exact=True).fill(key)
     await page.get_by_role("button", name="Use this key").click()
+
+
+def image(kind: str, size: tuple[int, int] = (96, 64)) -> bytes:
+    """An image file."""
+    file = io.BytesIO()
+    Image.new("RGB", size, "teal").save(file, kind)
+    return file.getvalue()
+
+
+def named(name: str, content: bytes) -> FilePayload:
+    """A file as one chooses it."""
+    return {"name": name, "mimeType": "application/octet-stream", "buffer": content}

@@ -1,16 +1,14 @@
 """The first frame of image-to-video: chosen, looked at, refused and sent in a real browser."""
 
 import hashlib
-import io
 import re
 from typing import Any
 
 import pytest
 from cluster import Cluster
-from PIL import Image
 from playwright.async_api import BrowserContext, FilePayload, Page, expect
 from tests.api.conftest import serving
-from tests.api.page.conftest import MARKS, give_key, submit
+from tests.api.page.conftest import MARKS, give_key, image, named, submit
 from types_boto3_s3 import S3Client
 
 from videojob_api.app import create_app
@@ -25,18 +23,6 @@ PASTE = """(bytes) => {
     clipboardData.items.add(new File([new Uint8Array(bytes)], "pasted.png", { type: "image/png" }));
     document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
 }"""
-
-
-def image(kind: str, size: tuple[int, int] = (96, 64)) -> bytes:
-    """An image file."""
-    file = io.BytesIO()
-    Image.new("RGB", size, "teal").save(file, kind)
-    return file.getvalue()
-
-
-def named(name: str, content: bytes) -> FilePayload:
-    """A file as one chooses it."""
-    return {"name": name, "mimeType": "application/octet-stream", "buffer": content}
 
 
 async def choose(page: Page, file: FilePayload) -> None:

@@ -115,15 +115,18 @@ async def test_cancel_again_and_delete(page: Page, cluster: Cluster) -> None:
 
 
 async def test_why_a_job_failed_or_is_stuck_is_said(page: Page, cluster: Cluster) -> None:
-    for name, phase, reason, message in (
-        ("stuck", "Pending", "Unschedulable", "no node has a free GPU"),
-        ("broken", "Failed", "OutOfMemory", "the GPU ran out of memory"),
+    for name, phase, reason, message, hint in (
+        ("stuck", "Pending", "Unschedulable", "no node has a free GPU", "add a node, or wait"),
+        ("broken", "Failed", "OutOfMemory", "the GPU ran out of memory", "ask for fewer frames"),
+        ("fine", "Running", "Rendering", "the renderer is at work", "nothing to do"),
     ):
         cluster.create(name)
-        cluster.patch(name, {"status": {"phase": phase, "reason": reason, "message": message}}, "/status")
+        status = {"phase": phase, "reason": reason, "message": message, "hint": hint}
+        cluster.patch(name, {"status": status}, "/status")
     await page.reload()
     await expect(page.locator(".trouble:visible")).to_have_text("no node has a free GPU")
     await expect(page.get_by_text("the GPU ran out of memory")).to_be_visible()
+    await expect(page.locator(".advice:visible")).to_have_text(["ask for fewer frames", "add a node, or wait"])
 
 
 async def test_a_link_to_one_job_opens_it_and_follows_it(
@@ -144,6 +147,19 @@ async def test_a_link_to_one_job_opens_it_and_follows_it(
     await expect(viewer).to_contain_text("no such video")
 
 
+async def test_a_job_that_is_deleted_elsewhere_is_said_to_be(
+    context: BrowserContext, url: str, cluster: Cluster
+) -> None:
+    cluster.create("shared", prompt="a steam train")
+    page = await context.new_page()
+    await page.goto(f"{url}/#job=shared")
+    viewer = page.get_by_role("dialog")
+    await expect(viewer).to_contain_text("a steam train")
+    cluster.delete("shared")
+    await expect(viewer.get_by_role("alert")).to_have_text("This video was deleted.")
+    await expect(viewer).not_to_contain_text("a steam train")
+
+
 async def test_with_keys_the_page_asks_for_one_and_plays_videos_with_it(
     with_a_key: tuple[Settings, str], context: BrowserContext, cluster: Cluster, finish: Callable[..., str], mp4: bytes
 ) -> None:
@@ -153,6 +169,9 @@ async def test_with_keys_the_page_asks_for_one_and_plays_videos_with_it(
     async with serving(create_app(settings)) as url:
         page = await context.new_page()
         await page.goto(url)
+        await page.get_by_label("API key", exact=True).fill("vjk_jX0…")
+        await page.get_by_role("button", name="Use this key").click()
+        await expect(page.get_by_text("That holds characters that no key has")).to_be_visible()
         await page.get_by_label("API key", exact=True).fill("wrong")
         await page.get_by_role("button", name="Use this key").click()
         await expect(page.get_by_text("That key was not accepted")).to_be_visible()

@@ -1,15 +1,13 @@
 """What the gallery fetches: a still of each video that is near, and the video when somebody plays it."""
 
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 from cluster import Cluster
-from PIL import Image
 from playwright.async_api import BrowserContext, Page, Request, expect
 from tests.api.conftest import serving
-from tests.api.page.conftest import MARKS, give_key
+from tests.api.page.conftest import MARKS, give_key, image
 from types_boto3_s3 import S3Client
 
 from videojob_api.app import create_app
@@ -17,13 +15,17 @@ from videojob_api.settings import Delivery, Settings
 
 pytestmark = MARKS
 
+IS_THERE = """(src) => new Promise((told) => {
+    const onloadeddata = () => told(true);
+    const onerror = () => told(false);
+    Object.assign(document.createElement("video"), { onloadeddata, onerror, preload: "auto", src });
+})"""
+
 
 @pytest.fixture(scope="module")
 def jpeg() -> bytes:
     """A still."""
-    file = io.BytesIO()
-    Image.new("RGB", (90, 60), "teal").save(file, "JPEG")
-    return file.getvalue()
+    return image("JPEG", (90, 60))
 
 
 @pytest.fixture
@@ -134,4 +136,50 @@ async def test_with_keys_and_redirections_the_bucket_must_let_the_page_read(
         await expect(page.locator(".card video[poster^='blob:']")).to_be_visible()
         await page.get_by_role("button", name="Play").click()
         await page.wait_for_function("() => document.querySelector('video').currentTime > 0")
+        await page.close()
+
+
+async def test_why_a_file_cannot_be_fetched_with_a_key_is_said(
+    with_a_key: tuple[Settings, str],
+    context: BrowserContext,
+    cluster: Cluster,
+    finish: Callable[..., str],
+    s3: S3Client,
+    bucket: str,
+    mp4: bytes,
+) -> None:
+    settings, key = with_a_key
+    cluster.create("lost")
+    s3.delete_object(Bucket=bucket, Key=finish("lost", mp4))
+    said = "no longer in S3"
+    async with serving(create_app(settings)) as url:
+        page = await context.new_page()
+        await page.goto(url)
+        await give_key(page, key)
+        await page.get_by_role("button", name="Download").click()
+        await expect(page.locator(".flash").last).to_contain_text(said)
+        await page.get_by_role("button", name="Play").click()
+        await expect(page.locator(".line")).to_contain_text(said)
+        await page.close()
+
+
+async def test_a_video_that_was_downloaded_with_a_key_is_let_go(
+    with_a_key: tuple[Settings, str], context: BrowserContext, cluster: Cluster, finish: Callable[..., str], mp4: bytes
+) -> None:
+    settings, key = with_a_key
+    cluster.create("kept")
+    finish("kept", mp4)
+    async with serving(create_app(settings)) as url:
+        page = await context.new_page()
+        await page.clock.install()
+        await page.goto(url)
+        await give_key(page, key)
+        async with page.expect_download() as downloading:
+            await page.get_by_role("button", name="Download").click()
+        download = await downloading.value
+        assert download.suggested_filename == "kept.mp4"
+        assert (await download.path()).read_bytes() == mp4
+        assert await page.evaluate(IS_THERE, download.url)
+        await page.clock.fast_forward(120_000)
+        assert not await page.evaluate(IS_THERE, download.url)
         await page.close()
