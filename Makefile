@@ -46,7 +46,7 @@ env: setup ## Print shell settings for the local stack: eval "$$(make -s env)"
 .PHONY: test
 test: setup ## Run all tests (TESTS=path to run some)
 	@$(PYTHON_BIN) -m videojob_local build
-	@$(PYTHON_BIN) -m pytest --numprocesses=$(TEST_WORKERS) --dist=loadfile --no-loadscope-reorder --reruns=1 $(TESTS)
+	@$(PYTHON_BIN) -m pytest --numprocesses=$(TEST_WORKERS) --dist=loadfile --no-loadscope-reorder --reruns=1 --durations=20 --durations-min=20 $(TESTS)
 
 .PHONY: bench-api
 bench-api: setup ## Measure the REST API beside its peers and write bench/results/api*.json (about 10 minutes)
