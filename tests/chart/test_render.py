@@ -95,6 +95,9 @@ def test_the_notes_warn_of_what_would_hurt_later(helm: Helm) -> None:
     assert "chown 65532 /w" in notes("weights.hostPath=/w")
     assert "port-forward" in notes("api.host=127.0.0.1"), "it enters the pod's own network"
     assert "localhost:8000" not in notes("api.replicas=0")
+    assert "--clusterrole=edit" in notes()
+    assert "--clusterrole=edit" not in (own := notes("crds.aggregateRoles=false")), "that role knows no VideoJobs then"
+    assert "create role video --verb=get,list,watch,create,update,patch,delete" in own
     assert "apply -f examples/videojob.yaml" in notes("api.replicas=0")
     assert "templates/cluster/*.yaml" in notes("clusterObjects.enabled=false")
     assert "any VideoJob" in notes("admissionPolicies.enabled=false")

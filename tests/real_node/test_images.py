@@ -40,6 +40,7 @@ def test_they_say_what_they_are_and_run_as_nobody(engine: Engine, base: str, ima
     assert labels["org.opencontainers.image.version"] == release_version()
     assert labels["org.opencontainers.image.revision"] == revision()
     assert labels["org.opencontainers.image.base.name"] == base
+    assert labels["org.opencontainers.image.base.digest"] == engine.digest(base)
 
 
 @pytest.mark.parametrize("image", ["operator", "api"], indirect=True)

@@ -81,7 +81,7 @@ def build(
     """
     name = f"{registry.rstrip('/') + '/' if registry else ''}videojob-{part}:{tag or release_version()}"
     cache = ["--no-cache"] if fresh else []
-    dockerfile = (context / f"Dockerfile.{part}").read_text() + _labels(base)
+    dockerfile = (context / f"Dockerfile.{part}").read_text() + _labels(base, engine.digest(base))
     engine.run(*_options(engine, base), *cache, f"--tag={name}", ".", cwd=context, stdin=dockerfile)
     size = int(engine.run("image", "inspect", "--format={{.Size}}", name))
     return Image(part, name, engine.image_id(name), size)
@@ -101,9 +101,11 @@ def over_budget(images: Iterable[Image]) -> list[str]:
     ]
 
 
-def _labels(base: str) -> str:
+def _labels(base: str, digest: str | None) -> str:
     """Return the instruction that says which version this is, of which commit, on which base."""
     values = {"version": release_version(), "revision": revision(), "base.name": base}
+    if digest:
+        values["base.digest"] = digest
     pairs = (f"org.opencontainers.image.{name}={json.dumps(value)}" for name, value in values.items())
     return f"LABEL {' '.join(pairs)}\n"
 

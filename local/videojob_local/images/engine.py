@@ -4,6 +4,7 @@ podman gets settings of its own that small machines need: limits that a root wit
 because crun refuses machines that mount both versions of cgroups.
 """
 
+import json
 import os
 import resource
 import shutil
@@ -59,6 +60,11 @@ class Engine:
     def image_id(self, image: str) -> str:
         """Return the id of an image: the hash of its configuration and of all its layers."""
         return self.run("image", "inspect", "--format={{.Id}}", image).removeprefix("sha256:")
+
+    def digest(self, image: str) -> str | None:
+        """Return the digest by which a registry knows an image; None where docker never had it from one."""
+        names: list[str] = json.loads(self.run("image", "inspect", "--format={{json .RepoDigests}}", image)) or []
+        return names[0].partition("@")[2] if names else None
 
     def send(self, image: str, reader: Sequence[str | Path]) -> None:
         """Let another program read an image, as an archive; nothing of it is written to disk on the way.
