@@ -176,10 +176,11 @@ export class Gallery {
     this.refresh();
   }
 
-  /** Show a short word for a moment. */
+  /** Show a word in the place of the last one, for as long as it takes to read it. */
   #flash(text) {
+    document.querySelector(".flash")?.remove();
     const word = make("p", { className: "flash", role: "status" }, text);
     (document.querySelector("dialog[open]") ?? document.body).append(word);
-    setTimeout(() => word.remove(), 4000);
+    setTimeout(() => word.remove(), 3000 + 60 * text.length);
   }
 }

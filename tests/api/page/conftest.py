@@ -27,6 +27,9 @@ MARKS = [
 ]
 """Of every module of tests of the page."""
 
+SAID_BY_THE_BROWSER = ("Failed to load resource", "has been blocked by CORS policy")
+"""In the console, of answers that are errors."""
+
 expect.set_options(timeout=120_000)
 
 
@@ -49,7 +52,7 @@ async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
     context.set_default_timeout(120_000)
     yield context
     await context.close()
-    assert [text for text in complaints if "Failed to load resource" not in text] == []
+    assert [text for text in complaints if not any(each in text for each in SAID_BY_THE_BROWSER)] == []
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -1,13 +1,16 @@
 """What the gallery fetches: a still of each video that is near, and the video when somebody plays it."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from cluster import Cluster
 from playwright.async_api import BrowserContext, Page, Request, expect
 from tests.api.conftest import serving
 from tests.api.page.conftest import MARKS, give_key, image
+from tests.support.loopback_server import LoopbackServer, Quiet
 from types_boto3_s3 import S3Client
 
 from videojob_api.app import create_app
@@ -20,6 +23,15 @@ IS_THERE = """(src) => new Promise((told) => {
     const onerror = () => told(false);
     Object.assign(document.createElement("video"), { onloadeddata, onerror, preload: "auto", src });
 })"""
+
+
+class Unshared(Quiet, BaseHTTPRequestHandler):
+    """A storage that has the file, and no CORS rule."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +151,7 @@ async def test_with_keys_and_redirections_the_bucket_must_let_the_page_read(
         await page.close()
 
 
-async def test_why_a_file_cannot_be_fetched_with_a_key_is_said(
+async def test_why_a_file_cannot_be_downloaded_with_a_key_is_said(
     with_a_key: tuple[Settings, str],
     context: BrowserContext,
     cluster: Cluster,
@@ -151,16 +163,33 @@ async def test_why_a_file_cannot_be_fetched_with_a_key_is_said(
     settings, key = with_a_key
     cluster.create("lost")
     s3.delete_object(Bucket=bucket, Key=finish("lost", mp4))
-    said = "no longer in S3"
     async with serving(create_app(settings)) as url:
         page = await context.new_page()
         await page.goto(url)
         await give_key(page, key)
         await page.get_by_role("button", name="Download").click()
-        await expect(page.locator(".flash").last).to_contain_text(said)
-        await page.get_by_role("button", name="Play").click()
-        await expect(page.locator(".line")).to_contain_text(said)
+        await expect(page.locator(".flash")).to_contain_text("no longer in S3")
         await page.close()
+
+
+async def test_a_storage_that_lets_no_page_read_is_told_from_a_service_that_is_away(
+    with_a_key: tuple[Settings, str], context: BrowserContext, cluster: Cluster, finish: Callable[..., str], mp4: bytes
+) -> None:
+    settings, key = with_a_key
+    cluster.create("both")
+    finish("both", mp4)
+    with LoopbackServer(Unshared) as storage:
+        redirected = replace(settings, delivery=Delivery.REDIRECT, public_s3_endpoint=storage.endpoint)
+        async with serving(create_app(redirected)) as url:
+            page = await context.new_page()
+            await page.goto(url)
+            await give_key(page, key)
+            await page.get_by_role("button", name="Play").click()
+            await expect(page.locator(".line")).to_contain_text("must let this page read them (a CORS rule)")
+            await page.route(re.compile("/healthz|/video/"), lambda route: route.abort())
+            await page.get_by_role("button", name="Play").click()
+            await expect(page.locator(".line")).to_have_text("The service does not answer.")
+            await page.close()
 
 
 async def test_a_video_that_was_downloaded_with_a_key_is_let_go(
