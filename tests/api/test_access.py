@@ -16,14 +16,15 @@ import pytest
 from tests.api.conftest import OpenClient
 
 from videojob.errors import ConfigurationError
+from videojob_api.access import decisions
 from videojob_api.access.callers import Caller
-from videojob_api.access.decisions import Decisions
+from videojob_api.access.decisions import STRANGERS_AT_ONCE, Decisions
 from videojob_api.access.gate import is_open
 from videojob_api.access.keys import KeyHolders, new_key
 from videojob_api.access.rates import Rates
 from videojob_api.access.verbs import verbs_of
 from videojob_api.app import create_app
-from videojob_api.errors import RateLimited, Unauthenticated
+from videojob_api.errors import ClusterUnavailable, RateLimited, Unauthenticated
 from videojob_api.settings import Authentication, Settings
 
 VERBS = {
@@ -181,7 +182,7 @@ def test_the_command_line_draws_a_key_and_its_entry() -> None:
 
 
 async def test_many_ask_at_once_and_the_cluster_is_asked_once(clock: Clock) -> None:
-    decisions: Decisions[str, str] = Decisions(clock)
+    known: Decisions[str, str] = Decisions(clock)
     asked: list[str] = []
 
     async def ask() -> str:
@@ -189,17 +190,17 @@ async def test_many_ask_at_once_and_the_cluster_is_asked_once(clock: Clock) -> N
         await asyncio.sleep(0)
         return "yes"
 
-    assert await asyncio.gather(*[decisions.get("may I", ask) for _ in range(50)]) == ["yes"] * 50
+    assert await asyncio.gather(*[known.get("may I", ask) for _ in range(50)]) == ["yes"] * 50
     clock.now += 29
-    await decisions.get("may I", ask)
+    await known.get("may I", ask)
     assert len(asked) == 1
     clock.now += 32
-    await decisions.get("may I", ask)
+    await known.get("may I", ask)
     assert len(asked) == 2
 
 
 async def test_a_question_that_failed_is_asked_again(clock: Clock) -> None:
-    decisions: Decisions[str, str] = Decisions(clock)
+    known: Decisions[str, str] = Decisions(clock)
 
     async def fail() -> str:
         raise OSError
@@ -208,8 +209,8 @@ async def test_a_question_that_failed_is_asked_again(clock: Clock) -> None:
         return "yes"
 
     with pytest.raises(OSError):  # noqa: PT011 - that very one
-        await decisions.get("may I", fail)
-    assert await decisions.get("may I", succeed) == "yes"
+        await known.get("may I", fail)
+    assert await known.get("may I", succeed) == "yes"
 
 
 @pytest.fixture
@@ -263,3 +264,73 @@ async def test_other_origins_may_call_only_where_the_settings_say_so(
         assert answer.headers["Access-Control-Allow-Origin"] == "https://studio.example"
         foreign = await client.get("/models", headers={"Origin": "https://elsewhere.example"})
         assert "Access-Control-Allow-Origin" not in foreign.headers
+
+
+async def refuse() -> None:
+    """Know nobody."""
+
+
+async def test_strangers_push_nobody_out_who_was_let_in(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decisions, "GRANTS_KEPT", 10)
+    known: Decisions[object, str | None] = Decisions(clock)
+    asked: list[str] = []
+
+    async def let_in() -> str:
+        asked.append("?")
+        return "somebody"
+
+    async def fail() -> str:
+        raise Unauthenticated("nobody")
+
+    await known.get("a token", let_in)
+    for number in range(1, 20):
+        assert await known.get(number, refuse) is None
+    for number in range(1, 20):
+        with pytest.raises(Unauthenticated):
+            await known.get(-number, fail)
+    assert await known.get("a token", let_in) == "somebody"
+    assert len(asked) == 1
+
+
+async def test_a_refusal_is_remembered_too_but_not_for_longer(clock: Clock) -> None:
+    known: Decisions[str, str | None] = Decisions(clock)
+    asked: list[str] = []
+
+    async def wait_for_the_role() -> str | None:
+        asked.append("?")
+        return "somebody" if len(asked) > 1 else None
+
+    assert [await known.get("a token", wait_for_the_role) for _ in range(3)] == [None] * 3
+    assert len(asked) == 1
+    clock.now += 61
+    assert await known.get("a token", wait_for_the_role) == "somebody"
+
+
+async def test_few_strangers_are_asked_about_at_once_and_who_is_known_does_not_wait_for_them(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known: Decisions[object, str | None] = Decisions(clock)
+    asked: list[str] = []
+    full, answer = asyncio.Event(), asyncio.Event()
+
+    async def let_in() -> str:
+        return "somebody"
+
+    async def refuse_slowly() -> None:
+        asked.append("?")
+        if len(asked) == STRANGERS_AT_ONCE:
+            full.set()
+        await answer.wait()
+
+    await known.get("a token", let_in)
+    strangers = [asyncio.ensure_future(known.get(number, refuse_slowly)) for number in range(100)]
+    await full.wait()
+    clock.now += 61
+    assert await known.get("a token", let_in) == "somebody"
+    monkeypatch.setattr(decisions, "LONGEST_WAIT_SECONDS", 0)
+    with pytest.raises(ClusterUnavailable, match="not known yet"):
+        await known.get("another", let_in)
+    assert len(asked) == STRANGERS_AT_ONCE
+    answer.set()
+    assert await asyncio.gather(*strangers) == [None] * 100
+    assert await known.get("another", let_in) == "somebody"
