@@ -10,6 +10,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from videojob.phases import TERMINAL_PHASES
 from videojob_api.estimates import RenderTimes
@@ -18,6 +19,7 @@ from videojob_api.records import Manifest, Record, remember
 GRAVES_KEPT = 10_000
 
 Place = tuple[str, str]
+V = TypeVar("V")
 
 
 class Cache:
@@ -30,6 +32,7 @@ class Cache:
         self._phases: Counter[str] = Counter()
         self._running: Counter[str] = Counter()
         self._graves: OrderedDict[str, None] = OrderedDict()
+        self._former_places: OrderedDict[str, Place] = OrderedDict()
         self._bells: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._moved_lines: set[str] = set()
         self.render_times = RenderTimes()
@@ -40,6 +43,11 @@ class Cache:
     def get(self, name: str) -> Record | None:
         """Return the record of a job."""
         return self._records.get(name)
+
+    def place_of(self, name: str) -> Place | None:
+        """Return where a job stands by age, or stood until it was deleted; None where that is not known any more."""
+        record = self._records.get(name)
+        return record.place if record else self._former_places.get(name)
 
     def absorb(self, job: Manifest) -> None:
         """Take in a VideoJob, unless a newer version of it is known or it was deleted."""
@@ -56,11 +64,10 @@ class Cache:
 
     def forget(self, name: str, uid: str) -> None:
         """Drop a deleted VideoJob; a namesake that was created since stays."""
-        self._graves[uid] = None
-        if len(self._graves) > GRAVES_KEPT:
-            self._graves.popitem(last=False)
+        _keep(self._graves, uid, None)
         known = self._records.get(name)
         if known and known.uid == uid:
+            _keep(self._former_places, name, known.place)
             self._unlink(known)
             self._ring(name)
 
@@ -142,6 +149,14 @@ class Cache:
         if record.waits:
             _remove(self._lines[record.profile], record.place)
             self._moved_lines.add(record.profile)
+
+
+def _keep(graves: OrderedDict[str, V], name: str, value: V) -> None:
+    """Put it among those of the latest dead."""
+    graves[name] = value
+    graves.move_to_end(name)
+    if len(graves) > GRAVES_KEPT:
+        graves.popitem(last=False)
 
 
 def _remove(places: list[Place], place: Place) -> None:

@@ -91,6 +91,10 @@ class JobStore:
         except ClusterUnavailable:
             return await self.get(name)
 
+    async def place_of(self, name: str) -> Place:
+        """Return where a VideoJob stands by age, or stood until it was deleted; raises what `get` raises."""
+        return self.cache.place_of(name) or remember(await self.get_live(name)).place
+
     async def create(
         self, name: str, spec: Manifest, labels: Mapping[str, str], annotations: Mapping[str, str]
     ) -> Manifest:

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from videojob_api import cache as cache_module
 from videojob_api.cache import Cache
 
 
@@ -45,6 +47,18 @@ def test_an_answer_that_was_under_way_does_not_bring_back_a_deleted_job() -> Non
     cache.absorb(a_job("a", 1))
     assert cache.get("a") is None
     assert len(cache) == cache.active() == 0
+
+
+def test_the_place_of_a_deleted_job_is_known_until_too_many_others_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "GRAVES_KEPT", 2)
+    cache = Cache()
+    for number, name in enumerate("abcd"):
+        cache.absorb(a_job(name, number + 1))
+    places = {name: cache.place_of(name) for name in "abcd"}
+    for name in "abc":
+        cache.forget(name, f"uid-of-{name}")
+    assert [cache.place_of(name) for name in "abcd"] == [None, *(places[name] for name in "bcd")]
+    assert [record.name for record in cache.after(cache.place_of("b"))] == ["d"]
 
 
 def test_the_end_of_an_old_job_leaves_its_namesake() -> None:

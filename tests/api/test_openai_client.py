@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import openai
@@ -175,6 +175,17 @@ def test_the_list_goes_through_all_pages_in_both_orders(client: openai.OpenAI, c
     assert sorted(upwards) == [f"job-{number}" for number in range(5)]
     assert [video.id for video in client.videos.list(limit=2)] == upwards[::-1]
     assert [video.id for video in client.videos.list(after=upwards[2], order="asc")] == upwards[3:]
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_all_videos_are_deleted_while_the_list_goes_on(
+    order: Literal["asc", "desc"], client: openai.OpenAI, cluster: Cluster
+) -> None:
+    for number in range(5):
+        cluster.create(f"job-{number}")
+    for video in client.videos.list(limit=2, order=order):
+        client.videos.delete(video.id)
+    assert cluster.all() == []
 
 
 def test_other_files_of_a_video_are_downloaded(

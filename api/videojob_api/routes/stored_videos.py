@@ -7,18 +7,17 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from sse_starlette import EventSourceResponse
 
+from videojob_api.cache import Place
 from videojob_api.delivery import Variant, deliver
 from videojob_api.errors import InvalidInput, UnknownJob
 from videojob_api.failures import can_fail_in_protocol_with
 from videojob_api.openai.answers import Model, ModelPage, Video, VideoDeleted, VideoPage
 from videojob_api.openai.requests import VideoQuery
 from videojob_api.openai.views import POLL_AFTER_MS, video_of
-from videojob_api.records import remember
 from videojob_api.routes.direct import DirectRoute
 from videojob_api.routes.events import EVENTS, LastEventId, stream
 from videojob_api.routes.ids import JobId, legal_id
 from videojob_api.services import Services, ServicesOf
-from videojob_api.views import Manifest
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +60,8 @@ router.add_api_route(
 
 @router.get("/videos", responses=can_fail_in_protocol_with(400, 503))
 async def list_videos(query: Annotated[VideoQuery, Query()], services: ServicesOf) -> VideoPage:
-    """List videos by age, the newest first unless asked otherwise."""
-    after = None if query.after is None else remember(await _last_of_page(query.after, services)).place
+    """List videos by age, the newest first unless asked otherwise. `after` may have been deleted since."""
+    after = None if query.after is None else await _place_of(query.after, services)
     listed = await services.jobs.list(lambda _: True, query.limit, after, newest_first=query.order == "desc")
     videos = [video_of(job, services.settings.catalogue) for job in listed.jobs]
     return VideoPage(
@@ -111,8 +110,9 @@ async def models(services: ServicesOf) -> ModelPage:
     return ModelPage(data=[Model(id=name) for name in names])
 
 
-async def _last_of_page(video_id: str, services: Services) -> Manifest:
+async def _place_of(video_id: str, services: Services) -> Place:
     try:
-        return await services.jobs.get(legal_id(video_id))
+        return await services.jobs.place_of(legal_id(video_id))
     except UnknownJob:
-        raise InvalidInput("after is not the id of a video", field="after") from None
+        message = "after is not the id of a video, or of one that was deleted too long ago"
+        raise InvalidInput(message, field="after") from None
