@@ -113,6 +113,28 @@ async def test_a_job_that_has_ended_cannot_be_cancelled(
     assert answer.json()["error"]["code"] == "JobEnded"
 
 
+async def test_a_job_that_has_ended_unheard_is_not_called_cancelled(
+    api: httpx.AsyncClient,
+    job_id: str,
+    finish: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert (await api.get(f"/status/{job_id}")).status_code == 200
+    jobs = api._transport.app.state.services.jobs  # type: ignore[attr-defined]
+    known_before = await jobs.get(job_id)
+    finish(job_id, b"mp4")
+
+    async def not_heard_of_its_end(_: str) -> dict[str, Any]:
+        return known_before
+
+    monkeypatch.setattr(jobs, "get", not_heard_of_its_end)
+    with caplog.at_level("INFO"):
+        answer = await api.post(f"/jobs/{job_id}/cancel")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "JobEnded")
+    assert "job cancelled" not in caplog.text
+
+
 async def test_a_deleted_job_is_gone(api: httpx.AsyncClient, cluster: Cluster, job_id: str) -> None:
     answer = await api.delete(f"/jobs/{job_id}")
     assert (answer.status_code, answer.content) == (204, b"")

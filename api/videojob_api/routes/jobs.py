@@ -71,10 +71,10 @@ async def job(job_id: JobId, services: ServicesOf) -> ListedJob:
 async def cancel(job_id: JobId, services: ServicesOf) -> JobAnswer:
     """Cancel a job and free its GPU; for good. A second call changes nothing."""
     job = await services.jobs.get(job_id)
+    _refuse_if_ended(job)
     if not _is_cancelled(job):
-        if has_ended(job):
-            raise JobEnded(f"the job is {word_of(job)}: there is nothing to cancel", field="job_id")
         job = await services.jobs.cancel(job_id)
+        _refuse_if_ended(job)  # what was known here may be older than its end
         log.info("job cancelled", extra={"job_id": job_id, "uid": uid_of(job)})
     return describe(job, services.jobs.standing(job))
 
@@ -85,6 +85,16 @@ async def delete(job_id: JobId, services: ServicesOf) -> Response:
     await services.jobs.delete(job_id)
     log.info("job deleted", extra={"job_id": job_id})
     return Response(status_code=204)
+
+
+def _refuse_if_ended(job: Manifest) -> None:
+    """Refuse unless the job is on its way, or cancelled already.
+
+    Raises:
+        JobEnded: it has a video, or has failed.
+    """
+    if has_ended(job) and not _is_cancelled(job):
+        raise JobEnded(f"the job is {word_of(job)}: there is nothing to cancel", field="job_id")
 
 
 def _is_cancelled(job: Manifest) -> bool:
