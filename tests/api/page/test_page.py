@@ -126,7 +126,12 @@ async def test_why_a_job_failed_or_is_stuck_is_said(page: Page, cluster: Cluster
     await page.reload()
     await expect(page.locator(".trouble:visible")).to_have_text("no node has a free GPU")
     await expect(page.get_by_text("the GPU ran out of memory")).to_be_visible()
-    await expect(page.locator(".advice:visible")).to_have_text(["ask for fewer frames", "add a node, or wait"])
+    for said, hint in (
+        ("no node has a free GPU", "add a node, or wait"),
+        ("ran out of memory", "ask for fewer frames"),
+    ):
+        await expect(page.locator(".card", has_text=said).locator(".advice")).to_have_text(hint)
+    await expect(page.locator(".advice:visible")).to_have_count(2)
 
 
 async def test_a_link_to_one_job_opens_it_and_follows_it(
