@@ -14,8 +14,8 @@ HEADER = """# Reasons
 
 <!-- Generated from crds/videojob/reasons.py by `make docs`; do not edit. -->
 
-The word in `status.reason`, in the conditions, and in the `code` of a REST error. A released word is never renamed and never changes its
-meaning, so scripts may compare it.
+The word in `status.reason`, in the conditions, and in the `code` of a REST error that tells of the same; what only a REST call can meet has words of its
+own ([api.md](api.md#errors)). A released word is never renamed and never changes its meaning, so scripts may compare it.
 """
 
 

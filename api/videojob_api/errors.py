@@ -12,7 +12,8 @@ ApiError
 ├── VideoGone            410  the job was completed, its video is no longer in S3
 ├── BodyTooLarge         413  no request is that long
 ├── RangeNotSatisfiable  416  the video has no such bytes
-├── JobRejected          403  a policy of the cluster refused the job
+├── JobRejected          403  the cluster refused the job
+│   └── PolicyRefused    403  one of its policies did
 ├── QuotaExceeded        429  the namespace's quota of jobs is used up
 └── Unavailable          503  a part the API needs does not answer
     ├── ClusterUnavailable    Kubernetes
@@ -130,7 +131,7 @@ class VideoGone(ApiError):
     """The video was there, and was removed from S3."""
 
     http_status = 410
-    code = Reason.ARTIFACT_MISSING
+    code = "VideoGone"
 
 
 class BodyTooLarge(ApiError):
@@ -152,10 +153,16 @@ class RangeNotSatisfiable(ApiError):
 
 
 class JobRejected(ApiError):
-    """A policy of the cluster refused the job."""
+    """The cluster refused the job."""
 
     http_status = 403
     code = Reason.JOB_REJECTED
+
+
+class PolicyRefused(JobRejected):
+    """A policy of the cluster refused the job."""
+
+    code = Reason.POLICY_REFUSED
 
 
 class QuotaExceeded(ApiError):

@@ -20,7 +20,7 @@ from videojob_api.openai.errors import body_of_error, headers_of_error, speaks_o
 _MEANINGS = {
     400: "The request breaks a rule: see `param` and `nearest`.",
     401: "The service wants a key or a token, and this is none.",
-    403: "The caller may not do this, or a policy of the cluster refused the job.",
+    403: "The caller may not do this, or the cluster refused the job.",
     404: "There is no such job.",
     409: "The job is not in a state for this; the message says in which it is.",
     410: "The video was removed from S3.",

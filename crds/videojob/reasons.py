@@ -1,4 +1,4 @@
-"""The stable catalogue of reasons: the same word in a condition, in a REST error's `code` and in a metric.
+"""The stable catalogue of reasons: the same word in a condition, in a metric and, where REST tells of it, in `code`.
 
 A released word is never renamed and never changes its meaning; scripts of users compare them.
 """
@@ -14,9 +14,11 @@ class Reason(StrEnum):
     INVALID_REQUEST = "InvalidRequest"  # the request breaks a rule of its model
     UNKNOWN_MODEL = "UnknownModel"  # the model is not in the catalogue
     UNKNOWN_PROFILE = "UnknownProfile"  # the profile is not one of the administrator's
-    QUOTA_EXCEEDED = "QuotaExceeded"  # a ResourceQuota of the namespace leaves no room for the Job or its pod
-    POLICY_REFUSED = "PolicyRefused"  # Pod Security or an admission policy refused the Job or its pod
-    JOB_REJECTED = "JobRejected"  # the cluster refused the Job or its pod for another reason: rights, a missing account
+    QUOTA_EXCEEDED = (
+        "QuotaExceeded"  # a ResourceQuota of the namespace leaves no room for the VideoJob, the Job or its pod
+    )
+    POLICY_REFUSED = "PolicyRefused"  # Pod Security or an admission policy refused the VideoJob, the Job or its pod
+    JOB_REJECTED = "JobRejected"  # the cluster refused one of these for another reason: rights, a missing account
     NAME_IN_USE = "NameInUse"  # a Job of this name belongs to something else
 
     # Waiting

@@ -7,6 +7,7 @@ it was refused a pod.
 import re
 
 from videojob.reasons import Reason
+from videojob.refusals import POLICY_SAYS_NO, USER_MAY_NOT
 
 _CAUSES = (
     (
@@ -20,7 +21,7 @@ _CAUSES = (
         "the profile asks for something that the namespace's Pod Security level forbids",
     ),
     (
-        re.compile(r"ValidatingAdmissionPolicy|admission webhook|denied request|denied the request"),
+        POLICY_SAYS_NO,
         Reason.POLICY_REFUSED,
         "a policy of the cluster's administrators forbids it: change the profile or the policy",
     ),
@@ -40,7 +41,7 @@ _CAUSES = (
         "the chart makes the renderer's service account in each of its namespaces: install it again",
     ),
     (
-        re.compile(r"is forbidden: User "),
+        USER_MAY_NOT,
         Reason.JOB_REJECTED,
         "the operator's Role is not the chart's: install the chart again",
     ),

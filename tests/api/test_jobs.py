@@ -1,6 +1,7 @@
 """Jobs through the API on the real API server, with the rights of the chart's Role."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,39 @@ async def test_a_used_up_quota_is_429(api: httpx.AsyncClient, cluster: Cluster) 
     assert answer.status_code == 429
     assert answer.json()["error"]["code"] == "QuotaExceeded"
     assert int(answer.headers["retry-after"]) > 0
+
+
+@pytest.fixture
+def no_skateboards(cluster: Cluster) -> Iterator[str]:
+    """A policy of the cluster for the namespace of the test, in words that a refusal of rights might have."""
+    url, name = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolic", f"{cluster.namespace}-skateboards"
+    rule = {"apiGroups": ["videojob.dev"], "apiVersions": ["*"], "operations": ["CREATE"], "resources": ["videojobs"]}
+    words = "User of this namespace cannot have skateboards"
+    spec = {
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": "!object.spec.request.prompt.contains('skateboard')", "message": words}],
+    }
+    here = {"matchLabels": {"kubernetes.io/metadata.name": cluster.namespace}}
+    binding = {"policyName": name, "validationActions": ["Deny"], "matchResources": {"namespaceSelector": here}}
+    for plural, content in (("ies", spec), ("ybindings", binding)):
+        made = cluster.http.post(url + plural, json={"metadata": {"name": name}, "spec": content})
+        made.raise_for_status()
+    yield words
+    for plural in ("ies", "ybindings"):
+        cluster.http.delete(f"{url}{plural}/{name}")
+
+
+async def test_a_policy_of_the_cluster_is_told_as_one_and_in_its_words(
+    api: httpx.AsyncClient, no_skateboards: str
+) -> None:
+    body = {"prompt": "a squirrel riding a skateboard"}
+    async with asyncio.timeout(240):  # the API server takes a while to heed a new policy
+        while (answer := await api.post("/generate", json=body)).status_code == 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (403, "PolicyRefused")
+    assert no_skateboards in error["message"]
+    assert (await api.post("/generate", json=SEED_BODY)).status_code == 200
 
 
 async def test_without_its_rights_the_service_is_unavailable(api: httpx.AsyncClient, cluster: Cluster) -> None:

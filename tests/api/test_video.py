@@ -114,7 +114,7 @@ async def test_a_video_that_was_removed_from_s3_is_410(
     s3.delete_object(Bucket=bucket, Key=finish(job_id, VIDEO))
     for answer in (await api.get(f"/video/{job_id}"), await api.get(f"/video/{job_id}", headers={"Range": "bytes=0-"})):
         assert answer.status_code == 410
-        assert answer.json()["error"]["code"] == "ArtifactMissing"
+        assert answer.json()["error"]["code"] == "VideoGone"
 
 
 async def test_a_record_that_names_a_foreign_object_is_not_followed(
