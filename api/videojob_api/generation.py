@@ -17,7 +17,7 @@ from videojob.errors import VideoJobError, Violation, rule_broken, violations
 from videojob.families import FAMILY_DEFAULTS
 from videojob.request import MAX_SEED, VideoJobRequest
 from videojob.resolve import resolve
-from videojob.spec import ProfileName, VideoJobSpec, Webhook
+from videojob.spec import DEFAULT_PROFILE, ProfileName, VideoJobSpec, Webhook
 from videojob_api.errors import InvalidInput
 from videojob_api.orders import MAX_COUNT, Order
 from videojob_api.spelling import in_snake_case
@@ -52,13 +52,15 @@ class GenerateRequest(VideoJobRequest):
         },
     )
 
-    profile: Annotated[ProfileName, Field(description="A runtime profile of the administrator.")] = "default"
-    n: int = Field(1, ge=1, le=MAX_COUNT, description="So many videos, with the seeds s, s+1, …; each is a job.")
+    profile: ProfileName | None = Field(DEFAULT_PROFILE, description="A runtime profile of the administrator.")
+    n: Annotated[int, Field(ge=1, le=MAX_COUNT)] | None = Field(
+        1, description="So many videos, with the seeds s, s+1, …; each is a job."
+    )
     webhook: WebhookWish | None = Field(None, description="Gets one signed POST for each job that has ended.")
 
     @model_validator(mode="after")
     def _has_seeds_for_all(self) -> Self:
-        last = MAX_SEED - self.n + 1
+        last = MAX_SEED - (self.n or 1) + 1
         if self.seed is not None and self.seed > last:
             raise rule_broken("seed", f"must be at most {last} for {self.n} videos", last)
         return self
@@ -102,7 +104,8 @@ def order_of(body: Body, catalogue: Catalogue) -> Order:
     asked = GenerateRequest.model_validate(body)
     request = VideoJobRequest.model_validate(asked.model_dump(include=set(VideoJobRequest.model_fields)))
     webhook = Webhook(url=asked.webhook.url) if asked.webhook else None
-    return Order(VideoJobSpec(request=request, profile=asked.profile, webhook=webhook), asked.n)
+    spec = VideoJobSpec(request=request, profile=asked.profile or DEFAULT_PROFILE, webhook=webhook)
+    return Order(spec, asked.n or 1)
 
 
 def _first_mistake(body: Body, catalogue: Catalogue) -> Violation | VideoJobError | None:

@@ -9,6 +9,11 @@ from videojob_api.idempotency import seed_of
 MAX_COUNT = 8
 
 
+def name_in_batch(first_name: str, number: int) -> str:
+    """Return the name of a job of several; they are counted from 0, their names from 1."""
+    return f"{first_name}-{number + 1}" if number else first_name
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """What to create.
@@ -24,8 +29,8 @@ class Order:
     annotations: Mapping[str, str] = field(default_factory=dict)
 
     def name_of(self, first_name: str, number: int) -> str:
-        """Return the name of a job; they are counted from 0, their names from 1."""
-        return f"{first_name}-{number + 1}" if number else first_name
+        """Return the name of a job."""
+        return name_in_batch(first_name, number)
 
     def spec_of(self, first_name: str, number: int) -> VideoJobSpec:
         """Return the spec of a job: seeds are s, s+1, …; a single job without one leaves it to the renderer."""

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
+from videojob.names import BATCH_LABEL
 from videojob.phases import Phase
+from videojob.spec import DEFAULT_PROFILE
 
 Manifest = dict[str, Any]
 
@@ -39,6 +41,7 @@ class Record:
         version: resourceVersion; of two records of a job the one with the higher version is the newer.
         created: creationTimestamp as Kubernetes writes it, which sorts by time.
         phase: empty where the operator has not seen the job yet.
+        batch: the name of the first of those that were asked for together; empty for a job alone.
         waits: the job waits for a GPU, and nobody holds it back.
         shape: None until the operator has filled in the defaults.
         render_seconds: how long the render took; None unless it succeeded.
@@ -56,6 +59,7 @@ class Record:
     created: str
     phase: str
     profile: str
+    batch: str
     model: str
     waits: bool
     shape: Shape | None
@@ -96,7 +100,8 @@ def remember(job: Manifest) -> Record:
         version=int(meta["resourceVersion"]),
         created=meta["creationTimestamp"],
         phase=intern(phase),
-        profile=intern(spec.get("profile") or "default"),
+        profile=intern(spec.get("profile") or DEFAULT_PROFILE),
+        batch=batch_of(job),
         model=intern(resolved.get("model") or spec["request"].get("model") or ""),
         waits=phase in _WAITING and not (spec.get("suspend") or spec.get("cancel") or meta.get("deletionTimestamp")),
         shape=_shape(resolved),
@@ -109,6 +114,11 @@ def remember(job: Manifest) -> Record:
         gpu_percent=(status.get("renderer") or {}).get("gpuUtilization"),
         packed=zlib.compress(to_json({**job, "metadata": meta}), _FAST),
     )
+
+
+def batch_of(job: Manifest) -> str:
+    """Return the name of the first of those that a VideoJob was asked for with; empty where it was alone."""
+    return str((job["metadata"].get("labels") or {}).get(BATCH_LABEL, ""))
 
 
 def _shape(resolved: Manifest) -> Shape | None:

@@ -17,7 +17,8 @@ from videojob_api.cache import Cache, Place
 from videojob_api.errors import ClusterUnavailable, UnknownJob
 from videojob_api.informer import Informer
 from videojob_api.kubernetes import VideoJobs
-from videojob_api.records import Manifest, Record, remember
+from videojob_api.orders import MAX_COUNT, name_in_batch
+from videojob_api.records import Manifest, Record, batch_of, remember
 from videojob_api.standing import Standing, standing_of
 
 DELETE_SEEN_SECONDS = 1.0
@@ -154,6 +155,12 @@ class JobStore:
         await self._informer.wait_for_sync()
         self._tell_age()
         return self.cache
+
+    def batch_of(self, job: Manifest) -> tuple[str, ...]:
+        """Return the names of those that were asked for together with a VideoJob and are there; none for one alone."""
+        first = batch_of(job)
+        names = (name_in_batch(first, number) for number in range(MAX_COUNT if first else 0))
+        return tuple(name for name in names if (known := self.cache.get(name)) and known.batch == first)
 
     def standing(self, job: Manifest) -> Standing:
         """Return where a job stands in its line, and when it may end."""

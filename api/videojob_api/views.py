@@ -9,6 +9,7 @@ from typing import Any
 
 from videojob.names import RESTORED_FROM_ANNOTATION
 from videojob.phases import Phase
+from videojob.spec import DEFAULT_PROFILE
 from videojob_api.answers import JobAnswer, JobProgress, ListedJob, StatusWord
 from videojob_api.records import Record
 from videojob_api.spelling import SNAKE_CASE
@@ -106,7 +107,7 @@ def request_of(job: Manifest, *, filled_in: bool = True) -> Manifest:
     resolved: Manifest = status_of(job).get("resolved") or {}
     decided = {field: resolved[field] for field in resolved if field in SNAKE_CASE and (filled_in or field == "seed")}
     told = {SNAKE_CASE.get(field, field): value for field, value in (decided | job["spec"]["request"]).items()}
-    return told | {"profile": job["spec"].get("profile") or "default"}
+    return told | {"profile": job["spec"].get("profile") or DEFAULT_PROFILE}
 
 
 def _fields(job: Manifest, standing: Standing) -> Manifest:

@@ -23,6 +23,7 @@ NOT_BLANK_PATTERN = r"[^\t-\r \x1c-\x1f\x85\xa0\x{1680}\x{2000}-\x{200a}\x{2028}
 
 MAX_PROMPT_LENGTH = 4096
 MAX_SEED = 2**63 - 1
+MAX_FPS = 60
 MAX_SIDE = 1360
 MIN_SIDE = 64
 
@@ -82,7 +83,9 @@ class VideoJobRequest(Manifest):
     )
     width: Side | None = Field(None, description="Pixels, a multiple of 16. CogVideoX-2b and -5b: 720 only.")
     height: Side | None = Field(None, description="Pixels, a multiple of 16. CogVideoX-2b and -5b: 480 only.")
-    fps: Annotated[Int32, Field(ge=1, le=60)] | None = Field(None, description="Frames a second of the video file.")
+    fps: Annotated[Int32, Field(ge=1, le=MAX_FPS)] | None = Field(
+        None, description="Frames a second of the video file."
+    )
     steps: Annotated[Int32, Field(ge=1, le=200)] | None = Field(None, description="Denoising steps.")
     guidance_scale: Annotated[float, Field(ge=0, le=30)] | None = Field(
         None, description="How strictly the prompt is followed. 1 and below switch guidance off, at half the cost."

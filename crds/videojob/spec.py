@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from videojob.base import Manifest
 from videojob.request import VideoJobRequest
 
+DEFAULT_PROFILE = "default"
 ONE_YEAR_SECONDS = 365 * 24 * 3600
 
 Count = Annotated[int, Field(ge=0, le=100, json_schema_extra={"format": "int32"})]
@@ -31,7 +32,8 @@ class VideoJobSpec(Manifest):
 
     request: VideoJobRequest = Field(description="What to render; immutable.")
     profile: ProfileName = Field(
-        "default", description="A runtime profile of the administrator: nodes, GPUs, image, speed options; immutable."
+        DEFAULT_PROFILE,
+        description="A runtime profile of the administrator: nodes, GPUs, image, speed options; immutable.",
     )
     suspend: bool = Field(default=False, description="True: no GPU is used until it is false again.")
     cancel: bool = Field(

@@ -181,6 +181,12 @@ def test_the_command_line_draws_a_key_and_its_entry() -> None:
     assert "the name must be a DNS label" in again.stderr
 
 
+def test_no_key_is_drawn_with_a_rate_that_the_file_could_not_have() -> None:
+    assert '"requestsPerMinute": 0' in new_key("editor", "studio", 0)[1]
+    with pytest.raises(ConfigurationError, match="must be at least 0"):
+        new_key("editor", "studio", -5)
+
+
 async def test_many_ask_at_once_and_the_cluster_is_asked_once(clock: Clock) -> None:
     known: Decisions[str, str] = Decisions(clock)
     asked: list[str] = []

@@ -108,6 +108,10 @@ def test_num_frames_and_n_pass_through_extra_body(client: openai.OpenAI, cluster
     assert batch == [video.id, f"{video.id}-2"]
     assert [spec_of(cluster, name)["request"]["seed"] for name in batch] == [5, 6]  # type: ignore[union-attr]
     assert video.to_dict()["num_frames"] == 17
+    for later in (*map(client.videos.retrieve, batch), *client.videos.list()):  # type: ignore[arg-type]
+        assert later.to_dict()["batch"] == batch
+    client.videos.delete(video.id)
+    assert client.videos.retrieve(f"{video.id}-2").to_dict()["batch"] == [f"{video.id}-2"]
 
 
 def test_create_and_poll_and_download(

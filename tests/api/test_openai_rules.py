@@ -105,6 +105,7 @@ def test_a_size_that_cannot_be_rendered_is_refused(body: dict[str, Any], nearest
     [
         ({"model": "sora-2", "seconds": "4"}, "model"),
         ({"fps": 0, "seconds": "4"}, "fps"),
+        ({"fps": 100, "seconds": "4"}, "fps"),
         ({"model": ["a"], "seconds": "4"}, "model"),
         ({"image": "s3://bucket/cat.png"}, "image"),
         ({"model": "CogVideoX-tiny-I2V"}, "input_reference"),

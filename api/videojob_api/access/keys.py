@@ -150,12 +150,14 @@ def new_key(name: str, namespace: str, requests_per_minute: int | None) -> tuple
     """Draw a key; return it, and its entry for the file as JSON.
 
     Raises:
-        ConfigurationError: no key can be called like this, or no namespace.
+        ConfigurationError: no key can be called like this, or no namespace, or the rate is below 0.
     """
     for what, value in (("name", name), ("namespace", namespace)):
         if not re.fullmatch(_DNS_LABEL, value):
             message = f"the {what} must be a DNS label (a-z, 0-9 and -, at most 63 characters), not {value[:80]!r}"
             raise ConfigurationError(message)
+    if requests_per_minute is not None and requests_per_minute < 0:
+        raise ConfigurationError(f"the requests per minute must be at least 0 (no limit), not {requests_per_minute}")
     key = _PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
     entry = Key(name=name, sha256=hash_of(key), namespace=namespace, requests_per_minute=requests_per_minute)
     return key, json.dumps(entry.model_dump(by_alias=True, exclude_none=True))

@@ -59,7 +59,9 @@ class Video(Answer):
     num_frames: int | None = Field(None, description="Beyond the protocol.", examples=[49])
     fps: int | None = Field(None, description="Beyond the protocol.", examples=[8])
     seed: int | None = Field(None, description="Beyond the protocol; null until it is drawn.", examples=[42])
-    batch: list[str] | None = Field(None, description="Beyond the protocol: ids of all videos, where `n` is above 1.")
+    batch: list[str] | None = Field(
+        None, description="Beyond the protocol: ids of all videos of the request that are there, where `n` was above 1."
+    )
 
 
 class VideoPage(Answer):

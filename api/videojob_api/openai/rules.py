@@ -13,6 +13,7 @@ from typing import Any
 
 from videojob.catalogue import Catalogue
 from videojob.families import FAMILY_DEFAULTS, FrameRule
+from videojob.request import MAX_FPS
 from videojob_api.errors import InvalidInput
 from videojob_api.generation import Body
 
@@ -74,7 +75,7 @@ def _frames(body: Body, catalogue: Catalogue) -> Body:
     name = body.get("model") or catalogue.default_model
     model = catalogue.models.get(name) if isinstance(name, str) else None
     fps = body.get("fps")
-    if model is None or (fps is not None and (type(fps) is not int or fps < 1)):
+    if model is None or (fps is not None and (type(fps) is not int or not 1 <= fps <= MAX_FPS)):
         return {}  # that mistake is to be mended first
     family = FAMILY_DEFAULTS[model.family]
     return {"num_frames": _legal_frames(seconds, fps or model.defaults.fps or family.fps, family.frames)}

@@ -32,8 +32,14 @@ _WORDS: dict[StatusWord, VideoStatus] = {
 }
 
 
-def video_of(job: Manifest, catalogue: Catalogue, batch: Sequence[str] | None = None) -> Video:
-    """Tell a client of the protocol where its job stands."""
+def video_of(job: Manifest, catalogue: Catalogue, batch: Sequence[str] = ()) -> Video:
+    """Tell a client of the protocol where its job stands.
+
+    Args:
+        job: the VideoJob.
+        catalogue: the models.
+        batch: the names of all that were asked for together with it, its own included.
+    """
     told = describe(job)
     values = _values(job, catalogue)
     frames, fps = values.get("numFrames"), values.get("fps")
@@ -53,7 +59,7 @@ def video_of(job: Manifest, catalogue: Catalogue, batch: Sequence[str] | None = 
         num_frames=frames,
         fps=fps,
         seed=values.get("seed"),
-        batch=list(batch) if batch else None,
+        batch=list(batch) or None,
     )
 
 

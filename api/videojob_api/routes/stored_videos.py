@@ -45,7 +45,8 @@ VariantOf = Annotated[Variant, Query(description="The MP4, its middle frame, or 
 
 async def retrieve(video_id: JobId, services: ServicesOf) -> Response:
     """Tell where a video stands. A failed one is no error of this call: `status` says so, `error` says why."""
-    video = video_of(await services.jobs.get(video_id), services.settings.catalogue)
+    job = await services.jobs.get(video_id)
+    video = video_of(job, services.settings.catalogue, services.jobs.batch_of(job))
     return Response(video.model_dump_json(), headers={POLL_HEADER: str(POLL_AFTER_MS)}, media_type="application/json")
 
 
@@ -63,7 +64,7 @@ async def list_videos(query: Annotated[VideoQuery, Query()], services: ServicesO
     """List videos by age, the newest first unless asked otherwise. `after` may have been deleted since."""
     after = None if query.after is None else await _place_of(query.after, services)
     listed = await services.jobs.list(lambda _: True, query.limit, after, newest_first=query.order == "desc")
-    videos = [video_of(job, services.settings.catalogue) for job in listed.jobs]
+    videos = [video_of(job, services.settings.catalogue, services.jobs.batch_of(job)) for job in listed.jobs]
     return VideoPage(
         data=videos,
         has_more=listed.rest is not None,

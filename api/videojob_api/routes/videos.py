@@ -15,7 +15,6 @@ from videojob_api.routes.generate import IdempotencyKey
 from videojob_api.routes.ids import JobId
 from videojob_api.routes.stored_videos import POLL_HEADER
 from videojob_api.services import Services, ServicesOf
-from videojob_api.views import job_id_of
 
 router = APIRouter(prefix="/v1/videos", tags=["OpenAI"])
 
@@ -65,5 +64,4 @@ def _answer(placed: Placed, services: Services, response: Response) -> Video:
     response.headers[POLL_HEADER] = str(POLL_AFTER_MS)
     if placed.replayed:
         response.headers[REPLAYED_HEADER] = "true"
-    ids = [job_id_of(job) for job in placed.jobs]
-    return video_of(placed.jobs[0], services.settings.catalogue, ids if len(ids) > 1 else None)
+    return video_of(placed.jobs[0], services.settings.catalogue, services.jobs.batch_of(placed.jobs[0]))
