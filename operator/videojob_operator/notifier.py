@@ -7,8 +7,8 @@ started again, the operator finds in the conditions who has not been told yet.
 import asyncio
 import contextlib
 import logging
-from collections import defaultdict
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from videojob.reasons import Reason
 from videojob_operator.backoff import EndlessBackoff
@@ -48,7 +48,8 @@ class Notifier:
         self._sender = sender
         self._secret_file = secret_file
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE_TO_A_HOST))
+        # Users name the hosts: a host is forgotten when nobody sends to it or waits to.
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     def offer(self, key: Key, video_job: Manifest | None) -> None:
         """Look after a VideoJob if it is owed a webhook and nobody does yet."""
@@ -107,7 +108,8 @@ class Notifier:
         except (OSError, BadSecret) as error:
             why = error.strerror if isinstance(error, OSError) else error
             return Outcome(Reason.WEBHOOK_RETRYING, f"the webhook secret of the installation cannot be used: {why}")
-        async with self._turns[host_of(video_job["spec"]["webhook"]["url"])]:
+        host = host_of(video_job["spec"]["webhook"]["url"])
+        async with self._turns.setdefault(host, asyncio.Semaphore(AT_ONCE_TO_A_HOST)):
             return await self._sender.send(build_delivery(video_job, secrets, self._context.clock()))
 
     async def _record(self, key: Key, uid: str, outcome: Outcome) -> None:

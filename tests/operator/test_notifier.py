@@ -133,6 +133,21 @@ async def test_a_job_that_ended_while_no_operator_ran_is_told_of_once_though_the
     assert len(receiver.received) == 1
 
 
+async def test_a_host_is_forgotten_when_its_receivers_were_told(
+    receiver: Receiver, live: LiveSettings, secret: Path
+) -> None:
+    api = ScriptedApi()
+    async with context_of(api, live, ended(receiver)) as context, notifying(context, secret) as notifier:
+        receiver.hold.clear()
+        offer(notifier, context)
+        await eventually(lambda: bool(receiver.received), "the POST")
+        assert list(notifier._turns) == ["127.0.0.1"]
+        receiver.hold.set()
+        await finish(notifier)
+        assert not notifier._turns
+    assert notes(api) == [("WebhookDelivered", "127.0.0.1 was told")]
+
+
 async def test_an_operator_that_is_started_again_goes_on_with_the_next_try(
     receiver: Receiver, live: LiveSettings, secret: Path
 ) -> None:
