@@ -32,7 +32,8 @@ _DESCRIPTION = """\
 Turns text into video with CogVideoX on Kubernetes.
 
 `POST /generate` gives a `job_id`; `GET /status/{job_id}` tells where the job stands; `GET /video/{job_id}` is the MP4.
-Every error has the shape `{"error": {"code", "message", "field", "nearest", "request_id"}}`.
+Every error has the shape `{"error": {"code", "message", "field", "nearest", "request_id"}}`, and under `/v1` that of
+OpenAI: `{"error": {"message", "type", "param", "code", "nearest"}}`.
 """
 
 _HEADERS_OF_CLIENTS = (

@@ -14,7 +14,8 @@ from typing import TypeVar
 
 from videojob.phases import TERMINAL_PHASES
 from videojob_api.estimates import RenderTimes
-from videojob_api.records import Manifest, Record, remember
+from videojob_api.manifests import Manifest
+from videojob_api.records import Record, remember
 
 GRAVES_KEPT = 10_000
 

@@ -22,9 +22,10 @@ from videojob_api.errors import (
     UnknownJob,
 )
 from videojob_api.idempotency import Repeatable
+from videojob_api.manifests import Manifest
 from videojob_api.orders import Order
 from videojob_api.services import Services
-from videojob_api.views import Manifest, job_id_of, uid_of
+from videojob_api.views import job_id_of, uid_of
 
 log = logging.getLogger(__name__)
 

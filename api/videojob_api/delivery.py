@@ -13,11 +13,12 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 
 from videojob.names import artifact_key
 from videojob_api.errors import VideoGone, VideoNotReady
+from videojob_api.manifests import Manifest
 from videojob_api.ranges import Span, is_unchanged, span_asked_for
 from videojob_api.services import Services
 from videojob_api.settings import Delivery
 from videojob_api.storage import StoredFile, key_of
-from videojob_api.views import Manifest, folder_uid_of, status_of, word_of
+from videojob_api.views import folder_uid_of, status_of, word_of
 
 MEDIA_TYPES = {".mp4": "video/mp4", ".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 """Of the files that renderers make. Nothing else is ever declared, whatever S3 says: a browser would believe it."""

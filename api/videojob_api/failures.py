@@ -36,12 +36,12 @@ _METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 def can_fail_with(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the error answers of a route for the OpenAPI document."""
-    return _told(ErrorAnswer, statuses)
+    return _documented(ErrorAnswer, statuses)
 
 
 def can_fail_in_protocol_with(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the error answers of a route under /v1 for the OpenAPI document."""
-    return _told(ProtocolErrorAnswer, statuses)
+    return _documented(ProtocolErrorAnswer, statuses)
 
 
 def error_response(error: ApiError, path: str) -> JSONResponse:
@@ -56,12 +56,12 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _of_parameters)
 
 
-def _told(model: type[Answer], statuses: tuple[int, ...]) -> dict[int | str, dict[str, Any]]:
-    told: dict[int | str, dict[str, Any]] = {
+def _documented(model: type[Answer], statuses: tuple[int, ...]) -> dict[int | str, dict[str, Any]]:
+    answers: dict[int | str, dict[str, Any]] = {
         status: {"model": model, "description": _MEANINGS[status]} for status in statuses
     }
     # Without a default FastAPI would tell of errors of its own; `access.documents` takes it out again.
-    return told | {"default": {"model": model, "description": "Any other error."}}
+    return answers | {"default": {"model": model, "description": "Any other error."}}
 
 
 def _response(path: str, status: int, headers: Mapping[str, str] | None, error: ApiError) -> JSONResponse:

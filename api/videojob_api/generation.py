@@ -19,6 +19,7 @@ from videojob.request import MAX_SEED, VideoJobRequest
 from videojob.resolve import resolve
 from videojob.spec import DEFAULT_PROFILE, ProfileName, VideoJobSpec, Webhook
 from videojob_api.errors import InvalidInput
+from videojob_api.nearest import settle
 from videojob_api.orders import MAX_COUNT, Order
 from videojob_api.spelling import in_snake_case
 from videojob_api.webhooks import WebhookWish
@@ -27,9 +28,6 @@ Body = dict[str, Any]
 
 MAX_BODY_BYTES = 128 * 1024
 """Two prompts of the largest length, every character escaped as a surrogate pair, and some room."""
-
-_TRIES = 4
-"""Nearest values are looked for this often: one rule may lead to a value that another one refuses."""
 
 
 def _spelled_as_in_python(name: str) -> str:
@@ -100,7 +98,7 @@ def order_of(body: Body, catalogue: Catalogue) -> Order:
         body = {**body, "model": catalogue.default_model}
     mistake = _first_mistake(body, catalogue)
     if mistake:
-        raise _told(mistake, body, catalogue)
+        raise _refusal(mistake, body, catalogue)
     asked = GenerateRequest.model_validate(body)
     request = VideoJobRequest.model_validate(asked.model_dump(include=set(VideoJobRequest.model_fields)))
     webhook = Webhook(url=asked.webhook.url) if asked.webhook else None
@@ -120,7 +118,7 @@ def _first_mistake(body: Body, catalogue: Catalogue) -> Violation | VideoJobErro
     return None
 
 
-def _told(mistake: Violation | VideoJobError, body: Body, catalogue: Catalogue) -> InvalidInput:
+def _refusal(mistake: Violation | VideoJobError, body: Body, catalogue: Catalogue) -> InvalidInput:
     field = mistake.field if mistake.field in body else in_snake_case(mistake.field)
     if field == "num_frames" and type(body.get(field)) is int and body["model"] in catalogue.models:
         return _wrong_frames(body, catalogue)
@@ -145,20 +143,13 @@ def _nearest(field: str, mistake: Violation | VideoJobError, body: Body, catalog
         return _closest(str(body["model"]), catalogue.models, catalogue.default_model)
     if field.partition(".")[0] not in FIELDS:
         return _closest(in_snake_case(field), FIELDS, None)
-    return _settled(field, mistake, body, catalogue)
+    return settle(mistake.nearest, lambda value: _first_mistake_in(field, {**body, field: value}, catalogue))
 
 
-def _settled(field: str, mistake: Violation | VideoJobError, body: Body, catalogue: Catalogue) -> Any:
-    """Follow the nearest values of one rule after another until none speaks of this field any more."""
-    nearest = mistake.nearest
-    for _ in range(_TRIES):
-        if nearest is None:
-            return None
-        following = _first_mistake({**body, field: nearest}, catalogue)
-        if following is None or in_snake_case(following.field) != field:
-            return nearest
-        nearest = following.nearest
-    return None
+def _first_mistake_in(field: str, body: Body, catalogue: Catalogue) -> Violation | VideoJobError | None:
+    """Return the first mistake in a body where it is one of this field."""
+    mistake = _first_mistake(body, catalogue)
+    return mistake if mistake and in_snake_case(mistake.field) == field else None
 
 
 def _closest(word: str, known: Iterable[str], otherwise: str | None) -> str | None:

@@ -22,6 +22,7 @@ from videojob_api import __version__
 from videojob_api.access.callers import Account
 from videojob_api.credentials import load_access
 from videojob_api.errors import ClusterUnavailable
+from videojob_api.manifests import Manifest
 from videojob_api.refusals import explain
 
 CALL_SECONDS = 10.0
@@ -34,8 +35,6 @@ SILENCE_SECONDS = 100.0
 
 _PAGE = 500
 _MERGE_PATCH = "application/merge-patch+json"
-
-Manifest = dict[str, Any]
 
 
 class WatchExpired(Exception):

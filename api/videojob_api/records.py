@@ -8,15 +8,14 @@ import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from sys import intern
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic_core import from_json, to_json
 
 from videojob.names import BATCH_LABEL
 from videojob.phases import Phase
 from videojob.spec import DEFAULT_PROFILE
-
-Manifest = dict[str, Any]
+from videojob_api.manifests import Manifest
 
 _UNUSED_METADATA = frozenset({"managedFields"})  # half the size of an object, and nobody here looks at it
 _FAST = 1  # of zlib's levels: the others win little on texts of two kilobytes

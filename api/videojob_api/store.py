@@ -1,8 +1,13 @@
 """The VideoJobs as the routes see them: reads from memory, writes through to the API server.
 
-Whoever writes reads its own write, on any replica: answers to writes go into the memory of the replica that wrote, and
-a job that a replica does not know is asked for live before it is called unknown. A delete is answered when the watch
-has told of it, for by then the other replicas have heard of it as well.
+A new job is found on any replica: answers to writes go into the memory of the replica that wrote, and a job that a
+replica does not know is asked for live before it is called unknown. A delete is answered when the watch has told of it,
+for by then the other replicas have heard of it as well. A cancel, as any change, is read on another replica only when
+its watch has told of it.
+
+Read with `get` what a moment's delay does no harm to, with `get_record` the same without unpacking the manifest, with
+`get_newest` before a client is refused what another replica may have told it already, and with `get_live` where only
+the API server's own word counts.
 """
 
 import asyncio
@@ -17,8 +22,9 @@ from videojob_api.cache import Cache, Place
 from videojob_api.errors import ClusterUnavailable, UnknownJob
 from videojob_api.informer import Informer
 from videojob_api.kubernetes import VideoJobs
+from videojob_api.manifests import Manifest
 from videojob_api.orders import MAX_COUNT, name_in_batch
-from videojob_api.records import Manifest, Record, batch_of, remember
+from videojob_api.records import Record, batch_of, remember
 from videojob_api.standing import Standing, standing_of
 
 DELETE_SEEN_SECONDS = 1.0

@@ -1,21 +1,18 @@
 """From a VideoJob to what a REST client is told of it: pure.
 
-Manifests are read as plain dicts: an operator newer than this API may write fields and phases that it does not know,
-and a client should see its job all the same.
+An operator newer than this API may write phases that it does not know; a client should see its job all the same.
 """
 
 from functools import lru_cache
-from typing import Any
 
 from videojob.names import RESTORED_FROM_ANNOTATION
 from videojob.phases import Phase
 from videojob.spec import DEFAULT_PROFILE
 from videojob_api.answers import JobAnswer, JobProgress, ListedJob, StatusWord
+from videojob_api.manifests import Manifest
 from videojob_api.records import Record
 from videojob_api.spelling import SNAKE_CASE
 from videojob_api.standing import NOWHERE, Standing
-
-Manifest = dict[str, Any]
 
 REMEMBERED = 1024
 """So many answers are kept, a kilobyte or two each."""

@@ -1,7 +1,8 @@
 """The status of a VideoJob, split by writer.
 
 The operator writes everything but `progress`, `artifacts`, `renderer` and `resolved.seed`; the renderer writes only
-those, by merge patch of maps, never of a list. So neither can undo the other's fields.
+those, by merge patch of maps, never of a list. So neither can undo the other's fields. One exception: where the
+VideoJob lacks the `artifacts` that a renderer left in its termination message, the operator records them.
 """
 
 from datetime import datetime

@@ -5,8 +5,12 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from fastapi import Response
 
 from videojob_api.app import create_app
+from videojob_api.routes.direct import DirectRoute
+from videojob_api.routes.ids import JobId
+from videojob_api.services import ServicesOf
 from videojob_api.settings import Settings
 
 KEYS = {"code", "message", "field", "nearest", "request_id"}
@@ -253,6 +257,14 @@ async def test_openapi_tells_the_body_of_generate(away: httpx.AsyncClient) -> No
     body = document["paths"]["/generate"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert body["required"] == ["prompt"]
     assert {"prompt", "num_frames", "guidance_scale", "seed", "fps", "profile"} <= body["properties"].keys()
+
+
+def test_a_direct_route_that_wants_more_than_it_gets_is_refused_when_it_is_made() -> None:
+    async def status(job_id: JobId, services: ServicesOf, verbose: bool = False) -> Response:
+        raise NotImplementedError
+
+    with pytest.raises(TypeError, match="takes a JobId and ServicesOf"):
+        DirectRoute("/status/{job_id}", status)
 
 
 async def test_there_is_a_page_of_the_routes(away: httpx.AsyncClient) -> None:

@@ -5,14 +5,12 @@ the renderer's service account.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from videojob import names
 from videojob_api.access.callers import Account
 from videojob_api.broker.rule import Attempt, is_plain
 from videojob_api.errors import Forbidden
-
-Manifest = dict[str, Any]
+from videojob_api.manifests import Manifest
 
 _POD_NAME = "authentication.kubernetes.io/pod-name"
 _POD_UID = "authentication.kubernetes.io/pod-uid"

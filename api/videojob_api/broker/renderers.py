@@ -12,7 +12,8 @@ from videojob_api.access.decisions import Decisions
 from videojob_api.broker.identity import BoundPod, attempt_of, pod_of, video_job_of
 from videojob_api.broker.rule import Attempt
 from videojob_api.errors import Forbidden, Unauthenticated, UnknownJob
-from videojob_api.kubernetes import Manifest, Pods, Reviews
+from videojob_api.kubernetes import Pods, Reviews
+from videojob_api.manifests import Manifest
 from videojob_api.store import JobStore
 
 

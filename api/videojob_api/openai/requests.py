@@ -9,11 +9,12 @@ from videojob.catalogue import Catalogue
 from videojob.names import REMIXED_FROM_ANNOTATION
 from videojob_api.errors import InvalidInput
 from videojob_api.generation import Body, GenerateRequest, order_of
+from videojob_api.manifests import Manifest
+from videojob_api.nearest import settle
 from videojob_api.openai.rules import in_words_of_protocol, without_seconds_and_size
 from videojob_api.orders import Order
-from videojob_api.views import Manifest, job_id_of, request_of
+from videojob_api.views import job_id_of, request_of
 
-_TRIES = 4
 _PROMPT = "A squirrel riding a skateboard in Times Square"
 
 
@@ -59,7 +60,8 @@ def order_in_protocol(body: Body, catalogue: Catalogue, written: Body | None = N
         return order_of(without_seconds_and_size(body, catalogue), catalogue)
     except InvalidInput as error:
         told = in_words_of_protocol(error, body if written is None else written)
-        told.nearest = _settled(told, body, catalogue) if told.field == "size" else told.nearest
+        if told.field == "size":  # a rule speaks of one side only
+            told.nearest = settle(told.nearest, lambda size: _mistake_in_size({**body, "size": size}, catalogue))
         raise told from None
 
 
@@ -89,20 +91,11 @@ def remix(original: Manifest, body: Body, catalogue: Catalogue, written: Body | 
     return replace(order, annotations={REMIXED_FROM_ANNOTATION: job_id_of(original)})
 
 
-def _settled(mistake: InvalidInput, body: Body, catalogue: Catalogue) -> Any:
-    """Follow the nearest sizes until one is legal as a whole: a rule speaks of one side only."""
-    nearest = mistake.nearest
-    for _ in range(_TRIES):
-        if nearest is None:
-            return None
-        following = {**body, "size": nearest}
-        try:
-            order_of(without_seconds_and_size(following, catalogue), catalogue)
-        except InvalidInput as error:
-            told = in_words_of_protocol(error, following)
-            if told.field != "size":
-                return nearest
-            nearest = told.nearest
-        else:
-            return nearest
+def _mistake_in_size(body: Body, catalogue: Catalogue) -> InvalidInput | None:
+    """Return the first mistake in a body where it is one of the size."""
+    try:
+        order_of(without_seconds_and_size(body, catalogue), catalogue)
+    except InvalidInput as error:
+        told = in_words_of_protocol(error, body)
+        return told if told.field == "size" else None
     return None

@@ -15,9 +15,10 @@ from videojob.phases import Phase
 from videojob.request import VideoJobRequest
 from videojob.resolve import resolve
 from videojob_api.answers import JobAnswer, StatusWord
+from videojob_api.manifests import Manifest
 from videojob_api.openai.answers import Video, VideoError, VideoStatus
 from videojob_api.openai.rules import seconds_of, size_of
-from videojob_api.views import Manifest, describe, status_of
+from videojob_api.views import describe, status_of
 
 POLL_AFTER_MS = 1000
 """What a client is told to wait between two looks. The official ones take the first answer's word for all looks."""

@@ -11,12 +11,12 @@ from videojob.request import ModelName
 from videojob_api.answers import JobAnswer, JobList, ListedJob, StatusWord
 from videojob_api.errors import JobEnded
 from videojob_api.failures import can_fail_with
+from videojob_api.manifests import Manifest
 from videojob_api.records import Record
 from videojob_api.routes.ids import JobId
 from videojob_api.services import ServicesOf
 from videojob_api.tokens import place_of, token_of
 from videojob_api.views import (
-    Manifest,
     describe,
     describe_listed,
     has_ended,
