@@ -204,9 +204,11 @@ async def test_a_wrong_continue_token_is_422(token: str, api: httpx.AsyncClient)
 async def test_a_used_up_quota_is_429(api: httpx.AsyncClient, cluster: Cluster) -> None:
     quota = {"metadata": {"name": "q"}, "spec": {"hard": {"count/videojobs.videojob.dev": "0"}}}
     cluster.http.post(cluster.url(plural="resourcequotas", group="api/v1"), json=quota).raise_for_status()
-    cluster.kubectl.run("wait", "--for=jsonpath={.status.hard}", "resourcequota/q", f"--namespace={cluster.namespace}")
+    # What is used is known only when the quota controller has found out that there are VideoJobs.
+    used = ("wait", "--for=jsonpath={.status.used}", "--timeout=110s", "resourcequota/q")
+    cluster.kubectl.run(*used, f"--namespace={cluster.namespace}")
     answer = await api.post("/generate", json=SEED_BODY)
-    assert answer.status_code == 429
+    assert answer.status_code == 429, answer.text
     assert answer.json()["error"]["code"] == "QuotaExceeded"
     assert int(answer.headers["retry-after"]) > 0
 
