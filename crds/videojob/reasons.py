@@ -14,9 +14,7 @@ class Reason(StrEnum):
     INVALID_REQUEST = "InvalidRequest"  # the request breaks a rule of its model
     UNKNOWN_MODEL = "UnknownModel"  # the model is not in the catalogue
     UNKNOWN_PROFILE = "UnknownProfile"  # the profile is not one of the administrator's
-    QUOTA_EXCEEDED = (
-        "QuotaExceeded"  # a ResourceQuota of the namespace leaves no room for the VideoJob, the Job or its pod
-    )
+    QUOTA_EXCEEDED = "QuotaExceeded"  # a ResourceQuota leaves no room for the VideoJob, the Job or its pod
     POLICY_REFUSED = "PolicyRefused"  # Pod Security or an admission policy refused the VideoJob, the Job or its pod
     JOB_REJECTED = "JobRejected"  # the cluster refused one of these for another reason: rights, a missing account
     NAME_IN_USE = "NameInUse"  # a Job of this name belongs to something else
