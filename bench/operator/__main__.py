@@ -50,7 +50,7 @@ async def measure(world: World, many: int) -> Figures:
         await take("burst_many", lambda: burst(api, world, jobs=many))
         await take("restart_waiting", lambda: restart(api, world, jobs=many, what="all waiting for a pod"))
         await take("completions", lambda: completions(api, world, jobs=many))
-        await take("restart_finished", lambda: restart(api, world, jobs=many, what="all finished"))
+        await take("restart_finished", lambda: restart(api, world, jobs=many, what="all finished, with a pod each"))
         world.stop()
         await take("cancellation", lambda: cancellation(times=5))
     few_ms, many_ms = (results[name]["operator_cpu_ms_a_job"] for name in ("burst_few", "burst_many"))

@@ -6,9 +6,6 @@ from typing import Any
 from bench.machine import ROOT
 
 RESULT = ROOT / "bench/results/operator.json"
-MANY = ROOT / "bench/results/operator-10000.json"
-"""The measurements that were taken with 10,000 jobs."""
-
 PAGE = ROOT / "docs/benchmark-operator.md"
 
 HEADER = """# How fast the operator is
@@ -39,23 +36,11 @@ def render(report: dict[str, Any]) -> str:
             f"| {row['figure']} | {row['value']} | {row['target']} | {'yes' if row['met'] else '**no**'} |"
             for row in report["targets"]
         ),
-        "",
-        _with_many(json.loads(MANY.read_text())["results"]),
     ]
     for name, result in results.items():
         lines += ["", f"## {name.replace('_', ' ')}", "", "| measure | value |", "|---|---|"]
         lines += [f"| {key.replace('_', ' ')} | {_text(value)} |" for key, value in result.items()]
     return "\n".join(lines) + "\n"
-
-
-def _with_many(results: dict[str, Any]) -> str:
-    burst, restart, cost = (results[name] for name in ("burst_many", "restart_waiting", "cost_a_job"))
-    return (
-        f"With {burst['jobs']:,} jobs (`bench/results/{MANY.name}`, without completions): a burst of "
-        f"{burst['jobs_per_second']} jobs a second, where a bare client with the same three writes makes "
-        f"{burst['same_writes_per_second']}; {cost['ratio']} times the cost a job; and a restart over "
-        f"{restart['over']}, in {restart['seconds_to_rest']} s and {restart['peak_rss_mb']} MB."
-    )
 
 
 def _text(value: object) -> str:
