@@ -15,6 +15,7 @@ TERMINATION_LOG = "VIDEOJOB_TERMINATION_LOG"
 IMAGE = "VIDEOJOB_IMAGE"  # the image the renderer runs in, for status.renderer.image
 SPEED = "VIDEOJOB_SPEED"  # SpeedOptions as JSON; absent = all defaults
 TRACEPARENT = "VIDEOJOB_TRACEPARENT"  # the trace of the request, for the log; absent = it belongs to none
+GPUS = "VIDEOJOB_GPUS"  # how many the profile gives the pod; absent = none
 BROKER_URL = "VIDEOJOB_BROKER_URL"  # of the API, which signs requests to S3; absent or empty = the pod has keys
 S3_BUCKET = "VIDEOJOB_S3_BUCKET"
 S3_PREFIX = "VIDEOJOB_S3_PREFIX"

@@ -242,6 +242,8 @@ def _environment(
     }
     if profile.speed != SpeedOptions():
         values[environment.SPEED] = profile.speed.model_dump_json(by_alias=True, exclude_defaults=True)
+    if profile.gpus:
+        values[environment.GPUS] = str(profile.gpus)
     if settings.broker_url:
         values[environment.BROKER_URL] = settings.broker_url
     if traceparent := legal_traceparent((meta.get("annotations") or {}).get(tracing.ANNOTATION)):

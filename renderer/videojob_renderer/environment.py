@@ -38,6 +38,7 @@ class Settings:
         speed: the profile's wishes.
         traceparent: of the trace that the request belongs to; None = of none.
         broker_url: of the API, which signs requests to S3; None = the pod has keys of S3.
+        gpus: that the profile gives the pod.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Settings:
     speed: SpeedOptions = field(default_factory=SpeedOptions)
     traceparent: str | None = None
     broker_url: str | None = None
+    gpus: int = 0
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -93,6 +95,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         speed=_speed(environ.get(variables.SPEED) or "{}"),
         traceparent=legal_traceparent(environ.get(variables.TRACEPARENT)),
         broker_url=environ.get(variables.BROKER_URL) or None,
+        gpus=_count(environ, variables.GPUS),
     )
 
 
@@ -116,6 +119,13 @@ def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
     if not 0 <= seconds < math.inf:
         raise InvalidEnvironment(f"{name} must be a number of seconds, at least 0, not {text!r}")
     return seconds
+
+
+def _count(environ: Mapping[str, str], name: str) -> int:
+    text = environ.get(name) or "0"
+    if not text.isdecimal():
+        raise InvalidEnvironment(f"{name} must be a whole number, at least 0, not {text!r}")
+    return int(text)
 
 
 def _request(text: str) -> ResolvedRequest:

@@ -50,20 +50,23 @@ class LoadedPipeline:
     revision: str | None
 
 
-def load(request: ResolvedRequest, needs_text_encoder: NeedsTextEncoder = lambda *_: True) -> LoadedPipeline:
+def load(
+    request: ResolvedRequest, needs_text_encoder: NeedsTextEncoder = lambda *_: True, gpus: int = 0
+) -> LoadedPipeline:
     """Load the pipeline of a request.
 
     Args:
         request: what to render.
         needs_text_encoder: told folder, device and dtype; without it, the pipeline has neither encoder nor tokenizer.
+        gpus: that the pod was given.
 
     Raises:
         WeightsUnavailable: the model is not there, is damaged, or the hub cannot be reached.
         InvalidRequest: the model knows one size only, and the request has another.
-        GpuFault: there is a GPU, but CUDA cannot use it.
+        GpuFault: there is a GPU, or should be, but CUDA cannot use it.
     """
     _quieten()
-    device = choose_device()
+    device = choose_device(gpus)
     dtype: torch.dtype = torch.float32 if device.type == "cpu" else getattr(torch, request.dtype)
     model = locate(request.source, request.revision)
     folder = model.folder
@@ -80,23 +83,47 @@ def load(request: ResolvedRequest, needs_text_encoder: NeedsTextEncoder = lambda
     return LoadedPipeline(pipeline, device, dtype, (folder, *files.values()), revision=model.revision)
 
 
-def choose_device() -> torch.device:
+def choose_device(gpus: int = 0) -> torch.device:
     """Return the GPU if there is one, else the CPU, with as many threads as cores are ours.
 
+    Args:
+        gpus: that the pod was given.
+
     Raises:
-        GpuFault: there is a GPU that CUDA cannot use. On the CPU the render would take days.
+        GpuFault: there is a GPU that CUDA cannot use, or the pod was given one. On the CPU the render would take days.
     """
     if torch.cuda.is_available():
         return torch.device("cuda")
-    if telemetry.gpu_is_present():
-        raise GpuFault(why_cuda_fails(telemetry.driver(), torch.version.cuda))
-    if given := telemetry.gpu_that_was_given():
+    if not telemetry.gpus_are_hidden():
+        _hold_without_gpu(gpus)
+    torch.set_num_threads(available_cores())
+    return torch.device("cpu")
+
+
+def _hold_without_gpu(gpus: int) -> None:
+    given = telemetry.gpu_that_was_given() or (f"{gpus} by its profile" if gpus else None)
+    try:
+        is_present = telemetry.gpu_is_present(is_given=given is not None)
+    except telemetry.GpuUnreadable as error:
+        raise GpuFault(
+            f"the node's GPU cannot be read: NVML fails with {error}; nvidia-smi there tells more"
+        ) from error
+    if is_present:
+        raise GpuFault(why_cuda_fails(telemetry.driver(), torch.version.cuda, _words_of_cuda()))
+    if given:
         raise GpuFault(
             f"the pod was given a GPU ({given}), but its container has none: make NVIDIA's container runtime the default "
             "of the node, or name it in the profile (runtimeClassName)"
         )
-    torch.set_num_threads(available_cores())
-    return torch.device("cpu")
+
+
+def _words_of_cuda() -> str:
+    """Have CUDA say why it does not begin."""
+    try:
+        torch.cuda.init()
+    except (RuntimeError, AssertionError) as error:
+        return str(error)
+    return ""
 
 
 def _from_pretrained(

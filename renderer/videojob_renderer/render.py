@@ -55,7 +55,7 @@ def render(
     image = read_image(request.image, settings, storage) if request.image else None
     cache = storage if settings.speed.embedding_cache else None
     prompts = PromptEmbeddings(texts_of(request), cache, settings)
-    loaded = load(request, prompts.look_up)
+    loaded = load(request, prompts.look_up, settings.gpus)
     reporter.describe(
         torch=torch.__version__,
         diffusers=diffusers.__version__,

@@ -10,6 +10,10 @@ import pynvml  # type: ignore[import-untyped]
 from videojob_renderer.driver import Driver
 
 
+class GpuUnreadable(Exception):
+    """NVML failed, and not because there is no GPU; the text is its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class GpuSample:
     """One look at the GPUs of this process.
@@ -58,9 +62,25 @@ def with_gpu(status: dict[str, Any]) -> dict[str, Any]:
     return status | {"renderer": status["renderer"] | seen}
 
 
-def gpu_is_present() -> bool:
-    """Tell whether there is a GPU that this process should be able to use."""
-    return sample() is not None
+def gpu_is_present(*, is_given: bool) -> bool:
+    """Tell whether there is a GPU that this process should be able to use.
+
+    Args:
+        is_given: the pod was given one; else a driver's library without its driver is no news.
+
+    Raises:
+        GpuUnreadable: NVML failed for another reason than that there is none, such as a GPU that was lost.
+    """
+    absent = {pynvml.NVML_ERROR_LIBRARY_NOT_FOUND}
+    if not is_given:
+        absent.add(pynvml.NVML_ERROR_DRIVER_NOT_LOADED)
+    try:
+        pynvml.nvmlInit()
+        return bool(_devices())
+    except pynvml.NVMLError as error:
+        if error.value in absent:
+            return False
+        raise GpuUnreadable(str(error).rstrip(".")) from error
 
 
 def driver() -> Driver | None:
@@ -73,13 +93,16 @@ def driver() -> Driver | None:
         return None
 
 
+def gpus_are_hidden(environ: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether this process is to do without a GPU, in CUDA's own words: who says so means the CPU."""
+    return environ.get("CUDA_VISIBLE_DEVICES") in {"", "-1"}
+
+
 def gpu_that_was_given(environ: Mapping[str, str] = os.environ) -> str | None:
     """Return what the device plugin gave this container, by the variable it sets; None where it gave nothing.
 
     Where the container runtime does not know NVIDIA, the variable is there and the GPU is not.
     """
-    if environ.get("CUDA_VISIBLE_DEVICES") in {"", "-1"}:
-        return None
     given = environ.get("NVIDIA_VISIBLE_DEVICES", "")
     return given if given not in {"", "none", "void", "all"} else None
 

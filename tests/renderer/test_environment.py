@@ -32,6 +32,13 @@ def test_what_the_operator_sets_is_read(environ: dict[str, str], make_request: M
     assert "squirrel riding" not in repr(settings)
 
 
+def test_the_gpus_of_the_profile_are_counted(environ: dict[str, str]) -> None:
+    assert read_settings(environ).gpus == 0
+    assert read_settings(environ | {"VIDEOJOB_GPUS": "2"}).gpus == 2
+    with pytest.raises(InvalidEnvironment, match="VIDEOJOB_GPUS must be a whole number, at least 0, not 'two'"):
+        read_settings(environ | {"VIDEOJOB_GPUS": "two"})
+
+
 def test_an_ipv6_api_server_gets_its_brackets(environ: dict[str, str]) -> None:
     assert read_settings(environ | {"KUBERNETES_SERVICE_HOST": "fd00::1"}).api_server == "https://[fd00::1]:6443"
 

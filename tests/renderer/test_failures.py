@@ -26,6 +26,11 @@ pytestmark = pytest.mark.torch
 SECRET = "A squirrel that nobody may read of"
 WEIGHTS = "transformer/diffusion_pytorch_model.safetensors"
 
+NOT_INITIALIZED = (
+    "Unexpected error from cudaGetDeviceCount(). Did you run some cuda functions before calling NumCudaDevices() that "
+    "might have already set an error? Error 802: system not yet initialized"
+)
+
 Run = Callable[..., RendererProcess]
 
 
@@ -177,17 +182,35 @@ def unused_endpoint(free_port: int) -> str:
 
 
 @pytest.mark.parametrize(
-    ("driver", "built_for", "words"),
+    ("driver", "built_for", "said", "words"),
     [
-        (Driver("535.104.05", (12, 2)), "13.0", "535.104.05 is too old: it runs CUDA up to 12.2, and this image needs"),
-        (Driver("535.104.05", (12, 2)), "13.0", "update the driver to 580.65 or newer"),
-        (Driver("535.104.05", (12, 2)), "12.8", "is new enough (CUDA 12.2); look for Xid errors"),
-        (Driver("580.82", (13, 0)), "13.0", "Xid errors"),
-        (Driver("580.82", (13, 0)), None, "torch is built without CUDA"),
-        (None, "13.0", "the driver does not tell its version"),
+        (
+            Driver("535.104.05", (12, 2)),
+            "13.0",
+            "",
+            "535.104.05 is too old: it runs CUDA up to 12.2, and this image needs",
+        ),
+        (Driver("535.104.05", (12, 2)), "13.0", "", "update the driver to 580.65 or newer"),
+        (Driver("535.104.05", (12, 2)), "12.8", "", "is new enough (CUDA 12.2); look for Xid errors"),
+        (Driver("580.82", (13, 0)), "13.0", "", "Xid errors"),
+        (
+            Driver("580.82", (13, 0)),
+            "13.0",
+            NOT_INITIALIZED,
+            "(CUDA 13.0): Error 802: system not yet initialized; where",
+        ),
+        (Driver("580.82", (13, 0)), "13.0", NOT_INITIALIZED, "nvidia-fabricmanager must run"),
+        (
+            Driver("580.82", (13, 0)),
+            "13.0",
+            "No CUDA GPUs are available\nmore",
+            "(CUDA 13.0): No CUDA GPUs are available; look",
+        ),
+        (Driver("580.82", (13, 0)), None, "", "torch is built without CUDA"),
+        (None, "13.0", "", "the driver does not tell its version"),
     ],
 )
 def test_a_driver_that_does_not_fit_is_told_with_both_versions(
-    driver: Driver | None, built_for: str | None, words: str
+    driver: Driver | None, built_for: str | None, said: str, words: str
 ) -> None:
-    assert words in why_cuda_fails(driver, built_for)
+    assert words in why_cuda_fails(driver, built_for, said)

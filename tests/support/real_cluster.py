@@ -51,7 +51,10 @@ class RealCluster(Cluster):
         profile = {
             "gpus": 1,
             "gpuProducts": ["NVIDIA-H100-80GB-HBM3"],
-            "env": [{"name": environment.CHECKPOINT_SECONDS, "value": "0"}],
+            "env": [
+                {"name": environment.CHECKPOINT_SECONDS, "value": "0"},
+                {"name": "CUDA_VISIBLE_DEVICES", "value": "-1"},  # the H100 is pretended: render on the CPU
+            ],
             "volumes": [volume],
             "volumeMounts": [{"name": "models", "mountPath": MODELS, "readOnly": True}],
             "resources": {
