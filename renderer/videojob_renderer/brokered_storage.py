@@ -142,7 +142,10 @@ def _message_of(answer: httpx.Response) -> str:
 def _failure(answer: httpx.Response, bucket: str, key: str) -> StorageUnavailable | StorageAway:
     answer.read()
     code, words = _word(answer, "Code"), _word(answer, "Message") or answer.reason_phrase
-    return failure(answer.status_code, code, f"{words} ({code or answer.status_code})", f"s3://{bucket}/{key}")
+    told = f"{words} ({code or answer.status_code})"
+    if code == "ExpiredToken":  # the API's own; the next URL is signed with the credentials that it has then
+        return StorageAway(told)
+    return failure(answer.status_code, code, told, f"s3://{bucket}/{key}")
 
 
 def _word(answer: httpx.Response, element: str) -> str:

@@ -19,6 +19,22 @@ _HINTS = {
 """Code of a refusal -> what to look at; `storage` is the chart's value."""
 
 
+_WORTH_ANOTHER_TRY = frozenset(
+    {
+        "BadDigest",  # the body was damaged on its way
+        "IncompleteBody",
+        "OperationAborted",  # another request for the same object or bucket is at work
+        "RequestTimeout",  # the body came too slowly
+        "SlowDown",
+        "Throttling",
+        "TooManyRequests",
+        "XAmzContentChecksumMismatch",
+        "XAmzContentSHA256Mismatch",
+    }
+)
+"""Refusals by code that are none: they come with 400, 403 or 409, and say what was so at that moment only."""
+
+
 class StorageAway(Exception):
     """S3 did not answer, or asked for another try."""
 
@@ -69,7 +85,7 @@ def failure(status: int, code: str, words: str, uri: str) -> StorageUnavailable 
         words: S3's sentence.
         uri: of the object.
     """
-    if not 400 <= status < 500 or status in {408, 429}:
+    if not 400 <= status < 500 or status in {408, 429} or code in _WORTH_ANOTHER_TRY:
         return StorageAway(words)
     kind = StorageForbidden if code in {"AccessDenied", "403"} else StorageUnavailable
     hint = _HINTS.get(code)
