@@ -8,7 +8,19 @@ from videojob.phases import Stage
 from videojob_renderer.errors import DiskFull, DiskUnwritable, GpuFault, OutOfMemory, RendererError, Unexpected
 
 _GIB = 2**30
-_CUDA_WORDS = ("CUDA error", "CUBLAS_STATUS", "cuDNN error", "CUDNN_STATUS", "NCCL error", "CUDA driver")
+_CUDA_WORDS = (
+    "CUDA error",
+    "CUDA unknown error",
+    "CUDA driver",
+    "CUBLAS_STATUS",
+    "cuDNN error",
+    "cuDNN Frontend error",
+    "CUDNN_STATUS",
+    "NCCL error",
+    "Triton Error [CUDA]",
+)
+_GPU_MEMORY_WORDS = ("CUDA error: out of memory", "Triton Error [CUDA]: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""A lack of memory that did not meet torch's own allocator, but that of CUDA or of a library on it."""
 _CPU_ALLOCATOR = re.compile(r"DefaultCPUAllocator: .*?you tried to allocate (\d+) bytes", re.DOTALL)
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NEEDS_LESS = "Fewer frames or a smaller size need less"
@@ -44,7 +56,7 @@ def _of_disk(error: OSError, stage: Stage) -> RendererError | None:
 
 def _of_memory(error: BaseException, stage: Stage) -> RendererError | None:
     text = str(error)
-    if _is_out_of_gpu_memory(error):
+    if is_out_of_gpu_memory(error):
         asked = _TRIED_TO_ALLOCATE.search(text)
         wanted = f" when it asked for {asked[1]}" if asked else ""
         return OutOfMemory(f"the GPU ran out of memory in stage {stage}{wanted}; {_gpu_memory()}. {_NEEDS_LESS}")
@@ -60,10 +72,13 @@ def is_disk_full(error: OSError) -> bool:
     return error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
-def _is_out_of_gpu_memory(error: BaseException) -> bool:
+def is_out_of_gpu_memory(error: BaseException) -> bool:
+    """Tell whether an allocation on the GPU failed, whoever asked for it."""
     torch = sys.modules.get("torch")
     kind = getattr(torch, "OutOfMemoryError", None)
-    return kind is not None and isinstance(error, kind)
+    if kind is not None and isinstance(error, kind):
+        return True
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in _GPU_MEMORY_WORDS)
 
 
 def _gpu_memory() -> str:

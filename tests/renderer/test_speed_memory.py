@@ -9,13 +9,14 @@ import torch
 
 from videojob.families import Family
 from videojob.phases import Stage
-from videojob.speed_choices import Memory
+from videojob.speed_choices import Memory, StepCache
 from videojob_renderer.conditioning import Conditioning, encode_prompt
 from videojob_renderer.decode import decode
 from videojob_renderer.denoise import DenoiseState, denoise, initial_state, latents_shape
 from videojob_renderer.guidance import Guidance
 from videojob_renderer.speed.ladder import TILING, Ladder
 from videojob_renderer.speed.memory import Needs, decode_bytes, first_rung, rung_after_running_out, step_bytes
+from videojob_renderer.speed.step_caches import use_cache
 from videojob_renderer.tiny import build_tiny
 
 pytestmark = pytest.mark.torch
@@ -71,14 +72,17 @@ def pipeline() -> Any:
     return build_tiny(Family.COGVIDEOX_5B)
 
 
-def run_out_of_memory(module: torch.nn.Module, calls: set[int]) -> list[int]:
+TORCHS_OWN = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def run_out_of_memory(module: torch.nn.Module, calls: set[int], error: Exception = TORCHS_OWN) -> list[int]:
     """Have the calls of these numbers fail as a GPU without memory does; return the count of calls, which goes on."""
     count = [0]
 
     def fail(_module: Any, _arguments: Any) -> None:
         count[0] += 1
         if count[0] in calls:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+            raise type(error)(*error.args)
 
     module.register_forward_pre_hook(fail)
     return count
@@ -96,14 +100,34 @@ def run(pipeline: Any, ladder: Ladder) -> torch.Tensor:
     return list(ladder.states(continue_from, start))[-1].latents
 
 
-def test_a_step_without_memory_is_done_again_offloaded_and_changes_no_bit(pipeline: Any) -> None:
+@pytest.mark.parametrize("error", [TORCHS_OWN, RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling")])
+def test_a_step_without_memory_is_done_again_offloaded_and_changes_no_bit(pipeline: Any, error: Exception) -> None:
     undisturbed = run(pipeline, Ladder(pipeline, CPU))
-    count = run_out_of_memory(pipeline.transformer.transformer_blocks[1], {3})
+    count = run_out_of_memory(pipeline.transformer.transformer_blocks[1], {3}, error)
     ladder = Ladder(pipeline, CPU)
     latents = run(pipeline, ladder)
     assert ladder.rung is Memory.OFFLOAD
     assert count == [5], "four steps, one of them twice"
     assert torch.equal(latents, undisturbed)
+
+
+@pytest.mark.parametrize("cache", [StepCache.FIRST_BLOCK, StepCache.PYRAMID_ATTENTION, StepCache.TAYLOR_SEER])
+def test_a_step_cache_forgets_the_step_that_had_no_memory(pipeline: Any, cache: StepCache) -> None:
+    """The first step runs out after its first block: done again, it is that of a render that never ran out."""
+    undisturbed = build_tiny(Family.COGVIDEOX_5B)
+    use_cache(undisturbed.transformer, cache, threshold=1e-6, interval=2)
+    use_cache(pipeline.transformer, cache, threshold=1e-6, interval=2)
+    run_out_of_memory(pipeline.transformer.transformer_blocks[1], {1})
+    ladder = Ladder(pipeline, CPU)
+    latents = run(pipeline, ladder)
+    assert ladder.rung is Memory.OFFLOAD
+    assert torch.equal(latents, run(undisturbed, Ladder(undisturbed, CPU)))
+
+
+def test_another_fault_is_not_taken_for_a_lack_of_memory(pipeline: Any) -> None:
+    run_out_of_memory(pipeline.transformer.transformer_blocks[0], {2}, RuntimeError("CUDA error: illegal instruction"))
+    with pytest.raises(RuntimeError, match="illegal instruction"):
+        run(pipeline, Ladder(pipeline, CPU))
 
 
 def test_at_the_end_of_the_ladder_the_lack_of_memory_is_told(pipeline: Any) -> None:
@@ -140,6 +164,19 @@ def test_a_first_chunk_without_memory_is_decoded_in_tiles_as_the_stock_decoder_d
     assert tiled.shape == whole.shape == (9, 256, 32, 3)
     np.testing.assert_array_equal(tiled, (expected * 255).round().astype(np.uint8))
     assert (tiled != whole).any(), "tiles change pixels: the rung is lossy"
+
+
+def test_a_later_chunk_without_memory_is_decoded_in_tiles_and_the_frames_before_it_stay(pipeline: Any) -> None:
+    latents = torch.randn(1, 7, 16, 32, 4, generator=torch.Generator().manual_seed(5))
+    whole = list(decode(pipeline, latents))
+    run_out_of_memory(pipeline.vae.decoder, {2})
+    ladder = Ladder(pipeline, CPU)
+    mixed = list(decode(pipeline, latents, ladder.may_tile))
+    assert [len(chunk) for chunk in mixed] == [len(chunk) for chunk in whole] == [9, 8, 8]
+    tiled = list(decode(pipeline, latents))
+    for chunk, expected in zip(mixed, (whole[0], *tiled[1:]), strict=True):
+        np.testing.assert_array_equal(chunk, expected)
+    assert (tiled[1] != whole[1]).any(), "tiles change pixels"
 
 
 def test_tiles_without_memory_are_told(pipeline: Any, latents: torch.Tensor) -> None:

@@ -1,7 +1,8 @@
 """Goes down the memory ladder while a render runs: the step or chunk that ran out of memory is done again, lower down.
 
-A step that fails has changed nothing yet: the transformer comes first in it, and the noise is drawn later. So the
-result is that of a render that had begun on the lower rung, but for what decoding in tiles changes.
+A step that fails has changed no latents yet: the transformer comes first in it, and the noise is drawn later. So the
+result is that of a render that had begun on the lower rung, but for what decoding in tiles changes. A step cache may
+have written down half of the step; it forgets all, and the step that is done again computes in full.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -16,8 +17,10 @@ from diffusers.hooks.group_offloading import apply_group_offloading
 
 from videojob.phases import Stage
 from videojob.speed_choices import Memory
+from videojob_renderer.faults import is_out_of_gpu_memory
 from videojob_renderer.speed.guidance import alone
 from videojob_renderer.speed.memory import rung_after_running_out
+from videojob_renderer.speed.step_caches import refresh
 
 TILING = {
     "tile_sample_min_height": 240,
@@ -61,12 +64,13 @@ class Ladder:
                 for reached in continue_from(latest):
                     latest = reached
                     yield latest
-            except torch.OutOfMemoryError:
-                if rung_after_running_out(self.rung, Stage.DENOISING) is None:
+            except RuntimeError as error:
+                if not is_out_of_gpu_memory(error) or rung_after_running_out(self.rung, Stage.DENOISING) is None:
                     raise
             else:
                 return
             # Outside the handler: the exception's traceback holds the tensors that there was no room for.
+            refresh(self._pipeline.transformer)
             self._descend(Stage.DENOISING)
 
     def may_tile(self) -> bool:
@@ -77,13 +81,17 @@ class Ladder:
         """Let go of the transformer, which has done its work; its memory is there for the decoder."""
         self._pipeline.transformer = None
 
+    def go_down(self, rung: Memory) -> None:
+        """Take the measures of a lower rung."""
+        self._free()
+        self._step_down(rung)
+
     def _descend(self, stage: Stage) -> bool:
         rung = rung_after_running_out(self.rung, stage)
         if rung is None:
             return False
         _log.warning("out of memory, going on with less", extra={"stage": stage, "memory": rung})
-        self._free()
-        self._step_down(rung)
+        self.go_down(rung)
         return True
 
     def _step_down(self, rung: Memory) -> None:
