@@ -15,7 +15,7 @@ from videojob_renderer.checkpoint_store import CheckpointStore
 from videojob_renderer.conditioning import Conditioning, encode_image, encode_prompt
 from videojob_renderer.denoise import DenoiseState, denoise, initial_state, latents_shape
 from videojob_renderer.errors import Interrupted
-from videojob_renderer.fingerprint import Fingerprint, digest_of_weights, fingerprint
+from videojob_renderer.fingerprint import Fingerprint, digest_of_weights, fingerprint, with_speed
 from videojob_renderer.guidance import Guidance
 from videojob_renderer.image_input import InputImage
 from videojob_renderer.interruption import Interruption
@@ -36,7 +36,7 @@ class Plan:
         shape: of the latents, padding frames included.
         steps: in all.
         guidance: of all steps.
-        fingerprint: goes into the checkpoints.
+        fingerprint: goes into the checkpoints, with the speed options of their moment.
         beginning: seed, generator, and the checkpoint to go on from.
     """
 
@@ -119,6 +119,7 @@ def run_denoise_stage(
     store: CheckpointStore,
     interruption: Interruption,
     ladder: Ladder | None = None,
+    speed: Callable[[], Mapping[str, Any]] = dict,
     hooks: tuple[StepHook, ...] = (),
 ) -> torch.Tensor:  # of the plan's shape
     """Denoise to the end.
@@ -130,6 +131,7 @@ def run_denoise_stage(
         store: takes the checkpoints: when one is due, of the last step, and when the process is asked to end.
         interruption: asked to hold each step together.
         ladder: what to do when the GPU runs out of memory; None = fail.
+        speed: says which options are in effect now; on its way down the ladder a render gives some up.
         hooks: see `StepHook`.
 
     Raises:
@@ -147,7 +149,8 @@ def run_denoise_stage(
     states = ladder.states(continue_from, state) if ladder else continue_from(state)
 
     def save() -> None:
-        store.put(Checkpoint.take(state, generator, plan.beginning.seed, plan.fingerprint).encode)
+        ours = with_speed(plan.fingerprint, speed())
+        store.put(Checkpoint.take(state, generator, plan.beginning.seed, ours).encode)
 
     is_whole = True
     try:

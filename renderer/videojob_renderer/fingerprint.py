@@ -19,6 +19,7 @@ Fingerprint = Mapping[str, str]
 
 _PACKAGES = ("videojob-renderer", "torch", "diffusers", "transformers")
 _NOT_IN_THE_LATENTS = frozenset({"fps"})  # of the file only
+_SPEED = "speed "
 _SAMPLES = 16
 _SAMPLE_BYTES = 2**18
 
@@ -53,8 +54,18 @@ def fingerprint(
         "scheduler": f"{type(scheduler).__name__} {_digest(dict(scheduler.config))}",
         **{package: version(package) for package in _PACKAGES},
         **({"image": image_sha256} if image_sha256 else {}),
-        **{f"speed {name}": str(value) for name, value in (speed or {}).items()},
+        **_speed(speed or {}),
     }
+
+
+def with_speed(ours: Fingerprint, speed: Mapping[str, Any]) -> Fingerprint:
+    """Return a fingerprint with other speed options, as after a render has run out of memory."""
+    return {name: value for name, value in ours.items() if not name.startswith(_SPEED)} | _speed(speed)
+
+
+def is_of_speed(theirs: Fingerprint, speed: Mapping[str, Any]) -> bool:
+    """Tell whether a render was computed with these speed options."""
+    return {name: value for name, value in theirs.items() if name.startswith(_SPEED)} == _speed(speed)
 
 
 def differences(ours: Fingerprint, theirs: Fingerprint) -> list[str]:
@@ -85,6 +96,10 @@ def digest_of_weights(*places: Path) -> str:
                     opened.seek(sample * size // _SAMPLES)
                     digest.update(opened.read(min(_SAMPLE_BYTES, size // _SAMPLES + 1)))
     return f"sha256-sampled:{digest.hexdigest()[:32]}"
+
+
+def _speed(options: Mapping[str, Any]) -> dict[str, str]:
+    return {f"{_SPEED}{name}": str(value) for name, value in options.items()}
 
 
 def _files(place: Path) -> list[Path]:

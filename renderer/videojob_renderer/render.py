@@ -19,6 +19,7 @@ from videojob_renderer.pipeline import load
 from videojob_renderer.provenance import provenance
 from videojob_renderer.publish import publish
 from videojob_renderer.report import Reporter
+from videojob_renderer.resume import fingerprint_of
 from videojob_renderer.scratch import scratch_folder
 from videojob_renderer.speed.accelerate import accelerate
 from videojob_renderer.upload import Uploader
@@ -63,6 +64,7 @@ def render(
         model_revision=loaded.revision,
     )
     accelerated = accelerate(loaded.pipeline, request, settings.speed, device=loaded.device, dtype=loaded.dtype)
+    accelerated.follow(fingerprint_of(store.found()))
     reporter.describe(speed=accelerated.applied(prompts.state))
     plan = make_plan(loaded, request, image, store.found(), accelerated.arithmetic)
     beginning = plan.beginning
@@ -79,6 +81,7 @@ def render(
         store=store,
         interruption=interruption,
         ladder=accelerated.ladder,
+        speed=lambda: accelerated.arithmetic,
         hooks=(lambda state: reporter.advance(state.step, request.steps),),
     )
     latents = latents[:, padding_latent_frames(loaded.pipeline, request.num_frames) :]

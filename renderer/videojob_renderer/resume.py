@@ -71,6 +71,14 @@ def begin(
     return Beginning(seed, torch.Generator("cpu").manual_seed(seed), checkpoint, ignored)
 
 
+def fingerprint_of(found: bytes | None) -> Fingerprint:
+    """Return the fingerprint of the render that left a checkpoint; empty where there is none, or it is damaged."""
+    try:
+        return decode(found).fingerprint if found is not None else {}
+    except UnusableCheckpoint:
+        return {}
+
+
 def _seed(request: ResolvedRequest, checkpoint: Checkpoint | None) -> int:
     if request.seed is not None:
         return request.seed

@@ -1,5 +1,6 @@
 """A render that is killed at any step is continued by the next pod, and ends with the same bytes."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,24 @@ from types_boto3_s3 import S3Client
 
 from videojob.families import Family
 from videojob.resolve import ResolvedRequest
+from videojob.speed_choices import Memory
+from videojob.status import AppliedSpeed
 from videojob_local.s3 import Storage
 from videojob_renderer.checkpoint import decode
 from videojob_renderer.denoise_stage import encode, make_plan, run_denoise_stage
 from videojob_renderer.image_input import InputImage
 from videojob_renderer.interruption import Interruption
 from videojob_renderer.pipeline import LoadedPipeline
-from videojob_renderer.tiny import make_tiny
+from videojob_renderer.resume import fingerprint_of
+from videojob_renderer.speed.accelerate import Accelerated
+from videojob_renderer.speed.ladder import Ladder
+from videojob_renderer.tiny import build_tiny, make_tiny
 
 pytestmark = pytest.mark.torch
 
 CHECKPOINT = f"studio/{UID}/checkpoint/state.safetensors"
 IMAGE = InputImage(Image.linear_gradient("L").convert("RGB"), "0" * 64)
+CPU = torch.device("cpu")
 STEPS = 4
 
 Build = Callable[[Family], Any]
@@ -78,6 +85,49 @@ def test_the_rest_follows_from_the_checkpoint_of_any_step(
         assert [decode(each).state.step for each in later] == [*range(done + 1, STEPS + 1)]
 
 
+def test_a_pod_goes_on_where_a_render_that_ran_out_of_memory_was_and_as_slowly(
+    make_request: MakeRequest, model_folder: Path
+) -> None:
+    """The first step is computed with compiled blocks, the others offloaded without: a checkpoint says which."""
+    request = request_of(make_request, Family.COGVIDEOX_5B)
+    applied = AppliedSpeed(attention="flash", compile="regional", fp8=False, cache="none", cfg_parallel=1)
+
+    def run(found: bytes | None, *, runs_out: bool = False) -> tuple[Memory, torch.Tensor, list[bytes]]:
+        pipeline: Any = build_tiny(Family.COGVIDEOX_5B)
+        loaded = LoadedPipeline(pipeline, CPU, torch.float32, (model_folder,), None)
+        accelerated = Accelerated(Ladder(pipeline, CPU), applied)
+        accelerated.follow(fingerprint_of(found))
+        first_rung = accelerated.ladder.rung
+        plan = make_plan(loaded, request, None, found, accelerated.arithmetic)
+        assert (plan.beginning.ignored, plan.beginning.step > 0) == (None, found is not None)
+        conditioning = encode(loaded, request, None, plan)
+        left = iter([False, runs_out])
+
+        def run_out(_module: Any, _arguments: Any) -> None:
+            if next(left, False):
+                raise torch.OutOfMemoryError
+
+        pipeline.transformer.transformer_blocks[1].register_forward_pre_hook(run_out)
+        store: Any = EachStep()
+        latents = run_denoise_stage(
+            loaded,
+            plan,
+            conditioning,
+            store=store,
+            interruption=Interruption(),
+            ladder=accelerated.ladder,
+            speed=lambda: accelerated.arithmetic,
+        )
+        return first_rung, latents, store.written
+
+    _, undisturbed, checkpoints = run(None, runs_out=True)
+    assert [decode(each).fingerprint["speed compile"] for each in checkpoints] == ["regional", "off", "off", "off"]
+    for found, expected in zip(checkpoints, [Memory.RESIDENT, *[Memory.OFFLOAD] * 3], strict=True):
+        rung, latents, _ = run(found)
+        assert rung is expected
+        assert torch.equal(latents, undisturbed)
+
+
 Start = Callable[..., RendererProcess]
 
 
@@ -116,6 +166,19 @@ def video_of(api: RecordingApi) -> str:
     return sha256
 
 
+def resumed_from(api: RecordingApi) -> int | None:
+    """Return the step from which the latest pod went on, as far as it has said so."""
+    told = [status["renderer"]["resumedFromStep"] for status in api.statuses if "renderer" in status]
+    return told[-1] if told else None
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
 def has_checkpoint(stored: S3Client) -> bool:
     return "Contents" in stored.list_objects_v2(Bucket="videos", Prefix=CHECKPOINT)
 
@@ -131,29 +194,32 @@ def test_pods_that_are_killed_end_with_the_video_of_an_undisturbed_one(
     stored: S3Client,
     family: Family,
 ) -> None:
-    request = request_of(make_request, family, source=make_model(family))
+    # So many that the first pod dies in their midst, although a checkpoint may pass over steps that went by meanwhile.
+    steps = 16
+    request = request_of(make_request, family, source=make_model(family), steps=steps)
     assert start(request).wait() == 0
     undisturbed = video_of(api)
     assert not has_checkpoint(stored), "removed after success"
 
-    killed_after = 0
+    killed_after: list[int] = []
     pods: list[RendererProcess] = []
-    for kill_after in (2, STEPS):  # the last: killed while it decodes
+    for kill_after in (2, steps):  # the last: killed while it decodes
 
         def kill(path: str, body: bytes, first: int = kill_after) -> None:
-            nonlocal killed_after
             if path.endswith(CHECKPOINT) and (step := decode(body).state.step) >= first:
-                killed_after = step
+                wait_until(lambda: not killed_after or resumed_from(api), "the step that the second pod went on from")
+                killed_after.append(step)
                 pods[-1].kill()
 
         with S3Proxy(storage.endpoint, kill) as proxy:
             pods.append(start(request, proxy.endpoint))
             assert pods[-1].wait() == -9, pods[-1].text
-        assert killed_after >= kill_after
         assert "artifacts" not in api.statuses[-1]
+    assert resumed_from(api) == killed_after[0]
+    assert 2 <= killed_after[0] < steps, "in the midst of the denoising"
 
     pod = start(request)
     assert pod.wait() == 0, pod.text
     assert video_of(api) == undisturbed
-    assert api.statuses[-1]["renderer"]["resumedFromStep"] == killed_after == STEPS
+    assert resumed_from(api) == killed_after[-1] == steps
     assert not has_checkpoint(stored)

@@ -1,7 +1,9 @@
 """The own attention gives the bits of the stock one, and the kernel that is chosen is the one that runs."""
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from videojob.families import Family
 from videojob.speed_choices import Attention
+from videojob_renderer.speed import attention
 from videojob_renderer.speed.attention import choose_kernel, is_usable, use_kernel
 
 pytestmark = pytest.mark.torch
@@ -118,6 +121,22 @@ def test_a_kernel_that_cannot_run_raises_instead_of_quietly_being_another(build_
 )
 def test_a_wish_that_a_cpu_cannot_follow_is_told(wish: Attention, kernel: Attention, note: str | None) -> None:
     assert choose_kernel(wish, **CPU) == (kernel, note)
+
+
+@pytest.mark.parametrize(
+    "package", ["raise ImportError('undefined symbol: _ZNK3c105Error4whatEv')", "raise OSError('libcudart')", ""]
+)
+def test_a_flash3_that_does_not_load_is_not_usable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, package: str
+) -> None:
+    """It was built for another torch, or is something else of the same name."""
+    (tmp_path / "flash_attn_interface.py").write_text(package)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "flash_attn_interface", raising=False)
+    monkeypatch.setattr(attention, "_capability", lambda _device: (9, 0))
+    assert not is_usable(Attention.FLASH3, device=torch.device("cuda"), dtype=torch.bfloat16, head_width=64)
+    assert "FlashAttention 3 cannot be loaded" in caplog.text
+    sys.modules.pop("flash_attn_interface", None)
 
 
 def test_a_cpu_has_flash_and_math() -> None:

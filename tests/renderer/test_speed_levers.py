@@ -3,24 +3,28 @@
 import copy
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend
 
 from videojob.families import Family
 from videojob.resolve import ResolvedRequest
 from videojob.speed import SpeedOptions
-from videojob.speed_choices import StepCache
+from videojob.speed_choices import Attention, Memory, StepCache
+from videojob.status import AppliedSpeed
 from videojob_renderer.conditioning import Conditioning, encode_prompt
 from videojob_renderer.denoise import DenoiseState, denoise, initial_state, latents_shape
 from videojob_renderer.guidance import Guidance
-from videojob_renderer.speed import step_caches
-from videojob_renderer.speed.accelerate import accelerate
+from videojob_renderer.speed import attention, compilation, step_caches
+from videojob_renderer.speed.accelerate import Accelerated, accelerate
 from videojob_renderer.speed.float8 import Float8Linear, use_float8
 from videojob_renderer.speed.guidance import ParallelGuidance, replica
+from videojob_renderer.speed.ladder import Ladder
 from videojob_renderer.tiny import build_tiny
 
 pytestmark = pytest.mark.torch
@@ -125,6 +129,53 @@ def test_a_fault_of_the_second_half_is_told(pipeline: Any) -> None:
         run(pipeline)
 
 
+class Attends:
+    """Stands where a transformer does, and attends with one kernel; says which kernels were allowed at the end."""
+
+    def __init__(self, until: threading.Event, then: threading.Event) -> None:
+        self._until, self._then = until, then
+        self.is_parallel = False
+        self.allowed: list[SDPBackend] = []
+
+    def parameters(self) -> Iterator[torch.Tensor]:
+        yield torch.zeros(1)
+
+    def __call__(self, *, hidden_states: torch.Tensor, **_: Any) -> tuple[torch.Tensor]:
+        if self.is_parallel:
+            with attention.held(Attention.MATH):
+                self._then.set()
+                assert self._until.wait(60)
+                self.allowed = torch.nn.attention._cur_sdpa_kernel_backends()
+        return (hidden_states,)
+
+
+def test_the_kernel_is_held_for_both_halves_although_one_ends_first() -> None:
+    """The first enters, then the second, which sees its kernels only after the first has left."""
+    first_is_in, second_is_in, first_is_out = threading.Event(), threading.Event(), threading.Event()
+
+    class First(Attends):
+        def __call__(self, **inputs: Any) -> tuple[torch.Tensor]:
+            answer = super().__call__(**inputs)
+            first_is_out.set()
+            return answer
+
+    class Second(Attends):
+        def __call__(self, **inputs: Any) -> tuple[torch.Tensor]:
+            assert not self.is_parallel or first_is_in.wait(60)
+            return super().__call__(**inputs)
+
+    pair = First(until=second_is_in, then=first_is_in), Second(until=first_is_out, then=second_is_in)
+    apart = ParallelGuidance(pair, lambda: attention.held(Attention.MATH))
+    inputs = {"hidden_states": torch.zeros(2, 1), "encoder_hidden_states": torch.zeros(2, 1)}
+    apart(**inputs, timestep=torch.zeros(2))  # the first call is not parallel
+    for transformer in pair:
+        transformer.is_parallel = True
+    before = torch.nn.attention._cur_sdpa_kernel_backends()
+    apart(**inputs, timestep=torch.zeros(2))
+    assert [transformer.allowed for transformer in pair] == [[SDPBackend.MATH]] * 2
+    assert torch.nn.attention._cur_sdpa_kernel_backends() == before
+
+
 # --- fp8
 
 
@@ -196,6 +247,21 @@ def test_who_refreshes_at_the_same_steps_resumes_to_the_bit(pipeline: Any, cache
 
 
 @pytest.mark.filterwarnings("ignore")  # torch's compiler warns of torch's own code
+@pytest.mark.parametrize("family", [Family.COGVIDEOX_2B, Family.COGVIDEOX_5B])
+def test_a_block_with_our_attention_is_compiled_in_one_piece(family: Family) -> None:
+    """Two graphs serve all blocks: the first block's inputs lie otherwise in memory than those of the others."""
+    pipeline: Any = build_tiny(family)
+    attention.use_kernel(pipeline.transformer, Attention.FLASH)
+    eager = run(pipeline, steps=2)
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    compilation.compile_blocks(pipeline.transformer, whole_graph=True, backend="eager")
+    assert torch.equal(run(pipeline, steps=2), eager)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] in {1, 2}
+    assert not torch._dynamo.utils.counters["graph_break"]
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's compiler warns of torch's own code
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler here: torch's inductor starts one")
 @pytest.mark.skipif("VIDEOJOB_TEST_COMPILE" not in os.environ, reason="minutes of CPU: set VIDEOJOB_TEST_COMPILE=1")
@@ -219,6 +285,22 @@ def test_blocks_are_compiled_and_what_was_compiled_stays_in_its_folder(
 
 
 # --- what took effect
+
+
+def test_a_render_that_went_down_to_offload_tells_what_it_left_behind(pipeline: Any) -> None:
+    applied = AppliedSpeed(attention="flash", compile="regional", cfg_parallel=2, lossless=True)
+    accelerated = Accelerated(Ladder(pipeline, CPU), applied)
+    assert accelerated.applied("off").dump()["compile"] == "regional"
+    ran_out = iter([True, False])
+
+    def continue_from(state: int) -> Iterator[int]:
+        if next(ran_out):
+            raise torch.OutOfMemoryError
+        yield state + 1
+
+    assert list(accelerated.ladder.states(continue_from, 0)) == [1]
+    after = accelerated.applied("off")
+    assert (after.compile, after.cfg_parallel, after.memory, after.lossless) == ("off", 1, Memory.OFFLOAD, False)
 
 
 def test_the_defaults_on_a_cpu_are_lossless(pipeline: Any, make_request: MakeRequest) -> None:

@@ -11,6 +11,7 @@ from videojob.resolve import ResolvedRequest
 from videojob.speed import SpeedOptions
 from videojob.speed_choices import Attention, Compile, Memory, StepCache
 from videojob.status import AppliedSpeed
+from videojob_renderer.fingerprint import Fingerprint, is_of_speed
 from videojob_renderer.speed import attention, compilation, float8, step_caches
 from videojob_renderer.speed.guidance import ParallelGuidance, replica
 from videojob_renderer.speed.ladder import Ladder
@@ -32,16 +33,29 @@ class Accelerated:
 
     def applied(self, embedding_cache: str) -> AppliedSpeed:
         """Say what took effect, with the rung of the ladder that the render is on now."""
-        rung = self.ladder.rung
-        is_lossless = bool(self._applied.lossless) and rung is Memory.RESIDENT
-        return self._applied.model_copy(
-            update={"memory": rung, "lossless": is_lossless, "embedding_cache": embedding_cache}
-        )
+        return self._applied_on(self.ladder.rung).model_copy(update={"embedding_cache": embedding_cache})
 
     @property
     def arithmetic(self) -> dict[str, Any]:
-        """What of it can change bits: a render goes on only from a checkpoint that was computed the same way."""
-        return self._applied.model_dump(include={"attention", "compile", "fp8", "cache", "cfg_parallel"}, mode="json")
+        """What can change bits now: a render goes on only from a checkpoint that was computed the same way."""
+        return self._arithmetic_on(self.ladder.rung)
+
+    def follow(self, fingerprint: Fingerprint) -> None:
+        """Go down to where a checkpoint was made, if its pod ran out of memory: only there is computed the same way."""
+        if is_of_speed(fingerprint, self.arithmetic):
+            return
+        if is_of_speed(fingerprint, self._arithmetic_on(Memory.OFFLOAD)):
+            self.ladder.go_down(Memory.OFFLOAD)
+
+    def _applied_on(self, rung: Memory) -> AppliedSpeed:
+        is_lossless = bool(self._applied.lossless) and rung is Memory.RESIDENT
+        # On its way down to offload a render leaves compiled blocks and the second GPU behind.
+        lost = {"compile": Compile.OFF, "cfg_parallel": 1} if rung is Memory.OFFLOAD else {}
+        return self._applied.model_copy(update={"memory": rung, "lossless": is_lossless, **lost})
+
+    def _arithmetic_on(self, rung: Memory) -> dict[str, Any]:
+        named = {"attention", "compile", "fp8", "cache", "cfg_parallel"}
+        return self._applied_on(rung).model_dump(include=named, mode="json")
 
 
 def accelerate(
@@ -60,7 +74,7 @@ def accelerate(
     kernel = levers.choose_attention()
     fp8 = levers.use_float8()
     rung = levers.choose_rung()
-    replicas = levers.use_second_gpu(rung)
+    replicas = levers.use_second_gpu(rung, kernel)
     compiled = levers.compile(rung)
     cache = levers.use_step_cache()
     for note in levers.notes:
@@ -117,7 +131,7 @@ class _Levers:
         total_bytes = torch.cuda.get_device_properties(self._device).total_memory if self._is_gpu else None
         return first_rung(self._wishes.memory, self._needs(), total_bytes)
 
-    def use_second_gpu(self, rung: Memory) -> int:
+    def use_second_gpu(self, rung: Memory, kernel: Attention) -> int:
         """Give each half of guidance a GPU of its own; return how many GPUs there are at work."""
         if self._wishes.cfg_parallel == 1 or not self._guided:
             return 1
@@ -125,7 +139,8 @@ class _Levers:
             self.notes.append("cfgParallel 2 needs two GPUs with room for the whole model, one is used")
             return 1
         self._transformers.append(replica(self._pipeline.transformer, torch.device("cuda", 1)))
-        self._pipeline.transformer = ParallelGuidance((self._transformers[0], self._transformers[1]))
+        pair = (self._transformers[0], self._transformers[1])
+        self._pipeline.transformer = ParallelGuidance(pair, lambda: attention.held(kernel))
         return 2
 
     def compile(self, rung: Memory) -> Compile:

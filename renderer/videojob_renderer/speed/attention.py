@@ -7,7 +7,8 @@ names the one kernel that may run; torch raises where that one cannot, instead o
 
 # mypy: disable-error-code="no-untyped-call"
 
-from importlib.util import find_spec
+import logging
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -26,7 +27,8 @@ _BACKENDS = {
 }
 
 _HOPPER = (9, 0)
-_FLASH3_PACKAGE = "flash_attn_interface"
+
+_log = logging.getLogger(__name__)
 
 
 class CogVideoXAttention:
@@ -72,9 +74,16 @@ class CogVideoXAttention:
 
 def use_kernel(transformer: Any, kernel: Attention) -> None:
     """Have all blocks of a transformer attend with a kernel that `is_usable`."""
-    if kernel is Attention.FLASH3:
-        torch.nn.attention.activate_flash_attention_impl("FA3")
     transformer.set_attn_processor(CogVideoXAttention(kernel))
+
+
+def held(kernel: Attention) -> AbstractContextManager[None]:
+    """Hold a kernel for the whole process.
+
+    The choice is the process's and not the thread's: of two threads that attend, the first to end would give the other
+    one back to torch's own choice. Where it is held around both, each sets what is set already.
+    """
+    return sdpa_kernel(_BACKENDS[kernel])
 
 
 def choose_kernel(
@@ -92,14 +101,28 @@ def choose_kernel(
 
 
 def is_usable(kernel: Attention, *, device: torch.device, dtype: torch.dtype, head_width: int) -> bool:
-    """Try a kernel on a handful of tokens."""
-    if kernel is Attention.FLASH3:  # not a matter of trying: it would have to be switched in for all of the process
-        return device.type == "cuda" and _capability(device) >= _HOPPER and find_spec(_FLASH3_PACKAGE) is not None
+    """Try a kernel on a handful of tokens; FlashAttention 3 stays switched in where it works."""
+    if kernel is Attention.FLASH3 and not _switch_in_flash3(device):
+        return False
     sample = torch.zeros(1, 2, 32, head_width, device=device, dtype=dtype)
     try:
         with sdpa_kernel(_BACKENDS[kernel]):
             F.scaled_dot_product_attention(sample, sample, sample)
     except RuntimeError:
+        if kernel is Attention.FLASH3:
+            torch.nn.attention.restore_flash_attention_impl()
+        return False
+    return True
+
+
+def _switch_in_flash3(device: torch.device) -> bool:
+    """Have flash mean FlashAttention 3 in all of the process; return whether its package is there and loads."""
+    if device.type != "cuda" or _capability(device) < _HOPPER:
+        return False
+    try:
+        torch.nn.attention.activate_flash_attention_impl("FA3")
+    except Exception as error:  # noqa: BLE001 - whatever a package built for another torch raises
+        _log.warning("FlashAttention 3 cannot be loaded: %s", error)
         return False
     return True
 

@@ -54,12 +54,13 @@ def use_cache_folder(folder: Path) -> bool:
     return is_warm
 
 
-def compile_blocks(transformer: Any, *, whole_graph: bool) -> None:
+def compile_blocks(transformer: Any, *, whole_graph: bool, backend: str = "inductor") -> None:
     """Compile each block at its first call.
 
     Args:
         transformer: of CogVideoX.
         whole_graph: raise if a block cannot be compiled in one piece; caches of steps break it in several.
+        backend: of torch's compiler; `eager` finds the graph and runs it as it is, which takes no C compiler.
     """
     transformer._repeated_blocks = [_BLOCK]  # noqa: SLF001 - diffusers 0.42.1 leaves it empty for CogVideoX
-    transformer.compile_repeated_blocks(fullgraph=whole_graph, dynamic=False)
+    transformer.compile_repeated_blocks(fullgraph=whole_graph, dynamic=False, backend=backend)

@@ -8,9 +8,9 @@ the stock pipeline.
 """
 
 import copy
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -21,10 +21,14 @@ class ParallelGuidance:
 
     Args:
         transformers: two alike; the first one's device takes inputs and gives outputs.
+        hold: what is to be so in the whole process while both are at work.
     """
 
-    def __init__(self, transformers: tuple[Any, Any]) -> None:
+    def __init__(
+        self, transformers: tuple[Any, Any], hold: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> None:
         self._transformers = transformers
+        self._hold = hold
         self._devices = tuple(next(transformer.parameters()).device for transformer in transformers)
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="guidance")
         self._is_warm = False
@@ -56,8 +60,12 @@ class ParallelGuidance:
             for half in (0, 1)
         ]
         if self._is_warm:
-            second = self._threads.submit(self._half, 1, halves[1])
-            first = self._half(0, halves[0])
+            with self._hold():
+                second = self._threads.submit(self._half, 1, halves[1])
+                try:
+                    first = self._half(0, halves[0])
+                finally:
+                    wait((second,))
             return (torch.cat([first, second.result().to(first.device)]),)
         # The first call may compile, which two threads had better not do at once.
         first, later = self._half(0, halves[0]), self._half(1, halves[1])
