@@ -7,7 +7,6 @@ status is a courtesy until the end; the commit of the result is not.
 import logging
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from videojob.exits import ExitCode
@@ -96,7 +95,7 @@ class _Attempt:
         _log.info("rendering", extra=settings.request.values_for_status())
         reporter.enter(Stage.LOADING)
         from videojob_renderer.checkpoint_store import CheckpointStore  # noqa: PLC0415 - after the first status
-        from videojob_renderer.prefetch import Prefetch  # noqa: PLC0415
+        from videojob_renderer.prefetch import prefetch_model  # noqa: PLC0415
         from videojob_renderer.upload import Destination, Uploader  # noqa: PLC0415
 
         storage = _storage(settings)  # before torch, whose import takes seconds: a wrong setting is told
@@ -105,9 +104,7 @@ class _Attempt:
         with scratch_folder():
             pass  # likewise
         self._store = CheckpointStore(settings, storage)
-        Prefetch(
-            Path(settings.request.source), ("transformer", "vae")
-        )  # a hub repository is no folder, and none is read
+        prefetch_model(settings, self._environ)
         # Idle threads of torch are to sleep: spinning, they doubled the CPU seconds of a decode on shared cores.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         with self._store:

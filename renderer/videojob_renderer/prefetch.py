@@ -3,12 +3,27 @@
 Started before torch, whose import takes 5 s of one core and hardly any disk.
 """
 
+import os
 import queue
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+
+from videojob_renderer.environment import Settings
+from videojob_renderer.models.locate import find
 
 _THREADS = 4
 _CHUNK_BYTES = 16 * 2**20
+
+
+def prefetch_model(settings: Settings, environ: Mapping[str, str] = os.environ) -> "Prefetch | None":
+    """Begin to read the model of a request, where it is on this node; return what reads.
+
+    Whether the text encoder is needed is known here only where there is no cache of embeddings.
+    """
+    found = find(settings.request.source, settings.request.revision, environ)
+    encoder = () if settings.speed.embedding_cache else ("text_encoder",)
+    return Prefetch(found.folder, ("transformer", "vae", *encoder)) if found else None
 
 
 class Prefetch:

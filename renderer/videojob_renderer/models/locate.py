@@ -46,16 +46,24 @@ def locate(name: str, revision: str | None, environ: Mapping[str, str] = os.envi
     Raises:
         WeightsUnavailable: it is not there, or cannot be fetched.
     """
+    if at_hand := find(name, revision, environ):
+        return at_hand
     root = environ.get(variables.MODEL_CACHE)
-    staged = ModelCache(Path(root)).find(name, revision) if root else None
-    if staged:
-        return LocatedModel(staged.folder, staged.version)
-    if name.startswith("/"):
-        return LocatedModel(Path(name), None)
     if not root and not name.startswith(_S3):
         return _in_hub_cache(name, revision)
     staged = stage(name, revision, Path(root or Path(tempfile.gettempdir(), "videojob-models")), environ)
     return LocatedModel(staged.folder, staged.version)
+
+
+def find(name: str, revision: str | None, environ: Mapping[str, str] = os.environ) -> LocatedModel | None:
+    """Return the folder of a model that is staged, or of the pod, without asking anybody and without torch.
+
+    What lies in the hub client's own cache only it can tell.
+    """
+    root = environ.get(variables.MODEL_CACHE)
+    if root and (staged := ModelCache(Path(root)).find(name, revision)):
+        return LocatedModel(staged.folder, staged.version)
+    return LocatedModel(Path(name), None) if name.startswith("/") else None
 
 
 def stage(name: str, revision: str | None, root: Path, environ: Mapping[str, str] = os.environ) -> StagedModel:
