@@ -56,6 +56,10 @@ class Mp4Writer:
         except BrokenPipeError:
             self._finish()
 
+    def kill(self) -> None:
+        """End ffmpeg at once, and with it a `write` that waits for it in another thread."""
+        self._process.kill()
+
     def __enter__(self) -> Self:
         return self
 
@@ -65,7 +69,7 @@ class Mp4Writer:
         if kind is None:
             self._finish()
         else:
-            self._process.kill()
+            self.kill()
             self._close()
 
     def _finish(self) -> None:

@@ -1,7 +1,8 @@
 """The files of a render, all written while the frames come: video, thumbnail, spritesheet.
 
 ffmpeg gets each chunk first and encodes it in its own process; the small pictures are made meanwhile. So almost
-nothing is left to do after the last frame.
+nothing is left to do after the last frame. All of it happens in a thread: whoever makes the frames has a GPU to feed,
+and does not wait for a pipe.
 """
 
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from videojob.resolve import ResolvedRequest
+from videojob_renderer.beside import Beside
 from videojob_renderer.decode import Frames
 from videojob_renderer.encode import Mp4Writer
 from videojob_renderer.errors import EncoderFailed
@@ -48,9 +50,35 @@ class OutputFiles:
         self.video = folder / VIDEO_NAME
         self.thumbnail = Picture(folder / THUMBNAIL_NAME, 0, 0)
         self.spritesheet = Picture(folder / SPRITESHEET_NAME, 0, 0)
+        self._thread = Beside(self._take, "outputs")
 
     def write(self, frames: Frames) -> None:
-        """Append frames."""
+        """Append frames, which must not change any more.
+
+        Raises:
+            EncoderFailed, DiskFull: earlier ones could not be written.
+        """
+        self._thread.put(frames)
+
+    def finish(self) -> None:
+        """Write what needed all frames.
+
+        Raises:
+            EncoderFailed: there were too few or too many.
+            EncoderFailed, DiskFull: some could not be written.
+        """
+        self._thread.finish()
+        if self._frames != self._num_frames:
+            raise EncoderFailed(f"the model gave {self._frames} frames instead of {self._num_frames}")
+        path = self.spritesheet.path
+        self.spritesheet = Picture(path, *self._sprites.write(path))
+
+    def abandon(self) -> None:
+        """End the thread, whatever it is at."""
+        self._writer.kill()
+        self._thread.end()
+
+    def _take(self, frames: Frames) -> None:
         self._writer.write(frames)
         self._sprites.add(frames)
         middle = self._num_frames // 2 - self._frames
@@ -58,17 +86,6 @@ class OutputFiles:
             path = self.thumbnail.path
             self.thumbnail = Picture(path, *write_thumbnail(frames[middle], path))
         self._frames += len(frames)
-
-    def finish(self) -> None:
-        """Write what needed all frames.
-
-        Raises:
-            EncoderFailed: there were too few or too many.
-        """
-        if self._frames != self._num_frames:
-            raise EncoderFailed(f"the model gave {self._frames} frames instead of {self._num_frames}")
-        path = self.spritesheet.path
-        self.spritesheet = Picture(path, *self._sprites.write(path))
 
 
 @contextmanager
@@ -86,5 +103,9 @@ def output_files(folder: Path, request: ResolvedRequest, comment: str) -> Iterat
     video = folder / VIDEO_NAME
     with Mp4Writer(video, width=request.width, height=request.height, fps=request.fps, comment=comment) as writer:
         files = OutputFiles(folder, request, writer)
-        yield files
-        files.finish()  # while ffmpeg encodes what it still holds
+        try:
+            yield files
+            files.finish()  # while ffmpeg encodes what it still holds
+        except BaseException:
+            files.abandon()
+            raise

@@ -2,12 +2,16 @@
 
 import hashlib
 import json
+import sys
+import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import mp4
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +20,7 @@ from PIL import Image
 from videojob.families import LONG, SHORT
 from videojob.resolve import ResolvedRequest
 from videojob.status import Artifact, Artifacts, RendererReport
-from videojob_renderer.errors import EncoderFailed
+from videojob_renderer.errors import DiskFull, EncoderFailed
 from videojob_renderer.manifest import build_manifest
 from videojob_renderer.outputs import output_files
 from videojob_renderer.provenance import AI_GENERATED, provenance
@@ -35,6 +39,25 @@ def grey(count: int, width: int = 64, height: int = 48) -> np.ndarray:
     """Frame number n is of one grey, 5 n."""
     levels = (5 * np.arange(count, dtype=np.uint8)).reshape(count, 1, 1, 1)
     return np.broadcast_to(levels, (count, height, width, 3)).copy()
+
+
+def ffmpegs() -> list[psutil.Process]:
+    """Find the encoders that this process has started."""
+    return [child for child in psutil.Process().children() if "ffmpeg" in child.name()]
+
+
+def write_all(folder: Path, request: ResolvedRequest) -> None:
+    """Write the files of a request, a few frames at a time."""
+    with output_files(folder, request, "{}") as files:
+        for first in range(0, request.num_frames, 7):
+            files.write(grey(min(7, request.num_frames - first), request.width, request.height))
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
 
 
 @given(frames=LEGAL_FRAMES, width=SIDES, height=SIDES)
@@ -75,6 +98,47 @@ def test_a_video_of_too_few_frames_is_no_video(tmp_path: Path, make_request: Mak
         output_files(tmp_path, make_request(num_frames=9), "{}") as files,
     ):
         files.write(grey(8))
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no signals to stop a process")
+def test_who_makes_frames_does_not_wait_for_ffmpeg(tmp_path: Path, make_request: MakeRequest) -> None:
+    shown = grey(17, 640, 480)  # far more than a pipe holds
+    request = make_request(num_frames=17, width=640, height=480)
+    with output_files(tmp_path, request, "{}") as files:
+        (ffmpeg,) = ffmpegs()
+        ffmpeg.suspend()
+        files.write(shown[:9])
+        files.write(shown[9:])
+        ffmpeg.resume()
+    assert mp4.decode(files.video).frames == 17
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+def test_a_disk_that_fills_up_beside_the_frames_fails_the_render_with_its_own_reason(
+    tmp_path: Path, make_request: MakeRequest
+) -> None:
+    (tmp_path / "video.mp4").symlink_to("/dev/full")
+    with pytest.raises(DiskFull):
+        write_all(tmp_path, make_request(num_frames=49))
+
+
+def test_a_picture_that_cannot_be_written_fails_the_render(tmp_path: Path, make_request: MakeRequest) -> None:
+    (tmp_path / "thumbnail.jpg").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_all(tmp_path, make_request(num_frames=9))
+
+
+def test_a_render_that_ends_early_leaves_neither_ffmpeg_nor_thread(tmp_path: Path, make_request: MakeRequest) -> None:
+    def die_after_a_chunk() -> None:
+        with output_files(tmp_path, make_request(num_frames=49), "{}") as files:
+            files.write(grey(9))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        die_after_a_chunk()
+    assert not ffmpegs()
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name == "outputs"], "its end")
 
 
 def test_the_video_says_what_made_it_and_nothing_private(tmp_path: Path, make_request: MakeRequest) -> None:
