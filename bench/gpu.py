@@ -192,7 +192,7 @@ class _Sections:
                 self._measure(name, run, seconds=20)
 
     def _equal_to_stock(self, best: Attention) -> Any:
-        """Compare with flash, which is what the stock pipeline runs; then with the best, which may round otherwise."""
+        """Compare with flash, then with the best; which of them the stock pipeline runs is torch's choice."""
         bench = self._bench
         bench.use(Attention.FLASH)
         try:

@@ -11,8 +11,8 @@ class Attention(StrEnum):
     """The kernel of the transformer's attention, which is half of all arithmetic."""
 
     AUTO = "auto"  # cudnn on Hopper and newer, flash on other GPUs, the stock choice on a CPU
-    CUDNN = "cudnn"  # rounding: NVIDIA's own, the fastest that torch brings for a H100
-    FLASH = "flash"  # exact: FlashAttention 2, torch's default
+    CUDNN = "cudnn"  # exact on Hopper, where the stock pipeline gets it too; else rounding: NVIDIA's own
+    FLASH = "flash"  # rounding on Hopper, else exact: FlashAttention 2
     FLASH3 = "flash3"  # rounding: FlashAttention 3, where the package flash_attn_interface is installed
     EFFICIENT = "efficient"  # rounding: the memory-efficient kernel, for GPUs that have no other
     MATH = "math"  # rounding: plain matrix products; slow, for comparisons
