@@ -4,6 +4,7 @@ import io
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -90,6 +91,11 @@ async def submit(page: Page, prompt: str) -> None:
     """Ask for a video."""
     await page.get_by_label("Prompt", exact=True).fill(prompt)
     await page.get_by_role("button", name="Make the video").click()
+
+
+async def stop_the_clock(page: Page) -> None:
+    """Let no timer of the page fire any more, but by hand: a word that is shown for seconds stays."""
+    await page.clock.pause_at(datetime.now(UTC) + timedelta(hours=1))
 
 
 async def give_key(page: Page, key: str) -> None:

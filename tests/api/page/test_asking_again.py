@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from cluster import Cluster
 from playwright.async_api import Page, Route, expect
-from tests.api.page.conftest import MARKS, image, named, submit
+from tests.api.page.conftest import MARKS, image, named, stop_the_clock, submit
 
 pytestmark = MARKS
 
@@ -85,7 +84,10 @@ async def test_another_form_is_another_video_though_an_answer_was_lost(page: Pag
 
 async def test_that_something_is_tried_again_is_said_of_what_is(page: Page, cluster: Cluster) -> None:
     cluster.create("waiting")
+    await page.clock.install()
     await page.reload()
+    await expect(page.locator(CARDS)).to_be_visible()
+    await stop_the_clock(page)
     await page.route("**/jobs/waiting/cancel", lambda route: route.abort())
     await page.locator(CARDS).get_by_role("button", name="Cancel").click()
     await expect(page.locator(".flash")).to_have_text("The service does not answer.")
@@ -105,7 +107,7 @@ async def test_a_new_job_is_waited_for_where_a_replica_has_not_heard_of_it(page:
     await page.clock.install()
     await page.reload()
     await expect(page.get_by_text("Nothing here yet")).to_be_visible()
-    await page.clock.pause_at(datetime.now(UTC) + timedelta(hours=1))
+    await stop_the_clock(page)
     await page.route("**/jobs?*", know_of_none)
     await submit(page, "a squirrel")
     await expect(page.locator("#stale")).to_contain_text("100 s ago")

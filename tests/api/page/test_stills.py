@@ -9,7 +9,7 @@ import pytest
 from cluster import Cluster
 from playwright.async_api import BrowserContext, Page, Request, expect
 from tests.api.conftest import serving
-from tests.api.page.conftest import MARKS, give_key, image
+from tests.api.page.conftest import MARKS, give_key, image, stop_the_clock
 from tests.support.loopback_server import LoopbackServer, Quiet
 from types_boto3_s3 import S3Client
 
@@ -165,8 +165,11 @@ async def test_why_a_file_cannot_be_downloaded_with_a_key_is_said(
     s3.delete_object(Bucket=bucket, Key=finish("lost", mp4))
     async with serving(create_app(settings)) as url:
         page = await context.new_page()
+        await page.clock.install()
         await page.goto(url)
         await give_key(page, key)
+        await expect(page.locator(".card")).to_be_visible()
+        await stop_the_clock(page)
         await page.get_by_role("button", name="Download").click()
         await expect(page.locator(".flash")).to_contain_text("no longer in S3")
         await page.close()
