@@ -137,6 +137,11 @@ class RendererReport(Manifest):
     seconds: StageSeconds | None = None
     resumed_from_step: Int32 | None = Field(None, description="Denoising steps that an earlier pod had done.")
     checkpoint_ignored: Sentence | None = Field(None, description="Why the checkpoint of an earlier pod was not used.")
+    prompt_tokens_cut: Int32 | None = Field(
+        None,
+        description="Tokens at the prompt's end that the model does not read: it takes 226. Absent where none are.",
+    )
+    negative_prompt_tokens_cut: Int32 | None = Field(None, description="The same of the negative prompt.")
     speed: AppliedSpeed | None = Field(None, description="The speed options as they took effect.")
 
 

@@ -12,6 +12,7 @@ import json
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,27 @@ MAX_TOKENS = 226
 _MAX_BYTES = 32 * 2**20
 _TENSOR = "embedding"
 _DIGEST = "sha256"
+_TOKENS = "tokens"
 _SAMPLE_BYTES = 2**20
 _CONTENT_TYPE = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """What a text is to the transformer.
+
+    Attributes:
+        numbers: (1, tokens, width)
+        tokens: of the text, those cut off included; None for an entry of a version that did not write them down.
+    """
+
+    numbers: torch.Tensor
+    tokens: int | None
+
+    @property
+    def tokens_cut(self) -> int | None:
+        """How many tokens at its end the model does not read; None where it reads all, or that is not known."""
+        return max(0, (self.tokens or 0) - MAX_TOKENS) or None
 
 
 def encoder_digest(folder: Path) -> str:
@@ -86,7 +106,7 @@ class PromptEmbeddings:
         self._prefix = settings.prefix
         self._namespace = settings.namespace
         self._keys: dict[str, str] = {}
-        self._known: dict[str, torch.Tensor] = {}
+        self._known: dict[str, Embedding] = {}
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embeddings")
         self._puts: list[Future[None]] = []
         self.state = "off" if storage is None else "miss"
@@ -105,7 +125,7 @@ class PromptEmbeddings:
             key = embedding_key(self._prefix, self._namespace, digest)
             self._keys[text] = key
             embedding = self._get(self._storage, key)
-            if embedding is not None and embedding.dtype is dtype:
+            if embedding is not None and embedding.numbers.dtype is dtype:
                 self._known[text] = embedding
         missing = set(self._texts) - self._known.keys()
         self.state = "miss" if missing else "hit"
@@ -118,10 +138,21 @@ class PromptEmbeddings:
         """Return the embeddings of all texts, and let go of the text encoder."""
         for text in dict.fromkeys(self._texts):
             if text not in self._known:
-                self._known[text] = pipeline.encode_prompt(text, None, False)[0]
+                tokens = len(pipeline.tokenizer(text).input_ids)
+                self._known[text] = Embedding(pipeline.encode_prompt(text, None, False)[0], tokens)
                 self._keep(text)
         pipeline.text_encoder = pipeline.tokenizer = None
-        return torch.cat([self._known[text].to(device) for text in self._texts])
+        return torch.cat([self._known[text].numbers.to(device) for text in self._texts])
+
+    def tokens_cut(self) -> dict[str, int | None]:
+        """Say how many tokens of each text, once encoded, the model does not read: by the names of the report."""
+        cut = [self._known[text].tokens_cut for text in self._texts]
+        if any(cut):
+            _log.warning(
+                "a prompt is too long, its end is cut off", extra={"tokens_cut": cut, "max_tokens": MAX_TOKENS}
+            )
+        *negative, prompt = cut
+        return {"prompt_tokens_cut": prompt, "negative_prompt_tokens_cut": negative[0] if negative else None}
 
     def close(self, patience_seconds: float) -> None:
         """Wait for what is being kept."""
@@ -133,7 +164,7 @@ class PromptEmbeddings:
             body = _encoded(self._known[text])
             self._puts.append(self._thread.submit(self._put, self._storage, self._keys[text], body))
 
-    def _get(self, storage: Objects, key: str) -> torch.Tensor | None:
+    def _get(self, storage: Objects, key: str) -> Embedding | None:
         try:
             body = storage.get(self._bucket, key, _MAX_BYTES)
         except (StorageAway, ObjectTooLarge, RendererError) as error:
@@ -153,20 +184,21 @@ def texts_of(request: ResolvedRequest) -> tuple[str, ...]:
     return (request.negative_prompt, request.prompt) if request.guidance_scale > 1 else (request.prompt,)
 
 
-def _encoded(embedding: torch.Tensor) -> bytes:
-    tensors = {_TENSOR: embedding.cpu().contiguous()}
+def _encoded(embedding: Embedding) -> bytes:
+    tensors = {_TENSOR: embedding.numbers.cpu().contiguous()}
     _, content = _parts(save(tensors))
-    return save(tensors, {_DIGEST: hashlib.sha256(content).hexdigest()})
+    return save(tensors, {_DIGEST: hashlib.sha256(content).hexdigest(), _TOKENS: str(embedding.tokens)})
 
 
-def _decoded(body: bytes) -> torch.Tensor | None:
+def _decoded(body: bytes) -> Embedding | None:
     try:
         metadata, content = _parts(body)
         sound = metadata[_DIGEST] == hashlib.sha256(content).hexdigest()
-        embedding = load(body)[_TENSOR] if sound else None
+        tokens = metadata.get(_TOKENS, "")
+        embedding = Embedding(load(body)[_TENSOR], int(tokens) if tokens.isdecimal() else None) if sound else None
     except (SafetensorError, ValueError, KeyError):
         embedding = None
-    if embedding is None or embedding.dim() != 3 or embedding.shape[:2] != (1, MAX_TOKENS):
+    if embedding is None or embedding.numbers.dim() != 3 or embedding.numbers.shape[:2] != (1, MAX_TOKENS):
         _log.warning("an entry of the cache of embeddings is damaged, it is made anew")
         return None
     return embedding

@@ -73,6 +73,7 @@ def render(
     if request.seed is None:
         reporter.drew_seed(beginning.seed)
     conditioning = encode(loaded, request, image, plan, prompts.encode(loaded.pipeline, loaded.device))
+    reporter.describe(**prompts.tokens_cut())
     reporter.enter(Stage.DENOISING, done=beginning.step, total=request.steps)
     latents = run_denoise_stage(
         loaded,

@@ -73,6 +73,43 @@ def test_a_prompt_that_was_seen_before_needs_no_text_encoder_and_gives_the_same_
     assert elsewhere.state == "miss", "what another namespace has kept is not believed"
 
 
+def test_a_prompt_that_is_too_long_says_how_much_of_it_is_not_read(
+    request_of_model: ResolvedRequest, door: ObjectStorage, stored: S3Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The tiny tokenizer has a token for each character, and one each for the beginning and the end."""
+    request = request_of_model.model_copy(update={"prompt": "x" * 300})
+    first = prompts(request, door, "long")
+    pipeline: Any = load(request, first.look_up).pipeline
+    tokens = len(pipeline.tokenizer(request.prompt).input_ids)
+    embeddings = first.encode(pipeline, CPU)
+    expected = {"prompt_tokens_cut": tokens - 226, "negative_prompt_tokens_cut": None}
+    assert tokens > 300
+    assert first.tokens_cut() == expected
+    first.close(60)
+    assert "its end is cut off" in caplog.text
+    assert "xxx" not in caplog.text
+
+    second = prompts(request, door, "long")
+    assert torch.equal(second.encode(load(request, second.look_up).pipeline, CPU), embeddings)
+    assert (second.state, second.tokens_cut()) == ("hit", expected)
+
+    for key in keys(stored, "long/"):  # as an earlier version has written them
+        body = stored.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        size = 8 + int.from_bytes(body[:8], "little")
+        stored.put_object(Bucket=BUCKET, Key=key, Body=body[:size].replace(b'"tokens"', b'"nekots"') + body[size:])
+    third = prompts(request, door, "long")
+    third.encode(load(request, third.look_up).pipeline, CPU)
+    assert (third.state, third.tokens_cut()["prompt_tokens_cut"]) == ("hit", None)
+
+
+def test_the_longest_prompt_that_is_read_whole_is_not_cut(request_of_model: ResolvedRequest) -> None:
+    kept, cut = (request_of_model.model_copy(update={"prompt": "x" * count}) for count in (224, 225))
+    for request, expected in ((kept, None), (cut, 1)):
+        texts = prompts(request, None, "none")
+        texts.encode(load(request, texts.look_up).pipeline, CPU)
+        assert texts.tokens_cut()["prompt_tokens_cut"] == expected
+
+
 def test_a_damaged_entry_is_made_anew(
     request_of_model: ResolvedRequest, door: ObjectStorage, stored: S3Client, model_folder: Path
 ) -> None:
