@@ -10,7 +10,7 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from videojob_api.errors import ClusterUnavailable
 
@@ -24,8 +24,6 @@ LONGEST_WAIT_SECONDS = 5.0
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
-
-_NOTHING: tuple[float, Any] = (0.0, None)
 
 
 class Decisions(Generic[K, V]):
@@ -46,9 +44,9 @@ class Decisions(Generic[K, V]):
             Exception: whatever `ask` raises.
         """
         for known in (self._grants, self._refusals):
-            until, answer = known.get(question, _NOTHING)
-            if self._clock() < until:
-                return answer
+            kept = known.get(question)
+            if kept and self._clock() < kept[0]:
+                return kept[1]
         task = self._under_way.get(question)
         if task is None:
             task = self._under_way[question] = asyncio.ensure_future(self._ask(question, ask))
