@@ -185,17 +185,17 @@ def texts_of(request: ResolvedRequest) -> tuple[str, ...]:
 
 
 def _encoded(embedding: Embedding) -> bytes:
-    tensors = {_TENSOR: embedding.numbers.cpu().contiguous()}
+    # The count is a tensor: two words of metadata are written in any order, and equal entries would differ.
+    tensors = {_TENSOR: embedding.numbers.cpu().contiguous(), _TOKENS: torch.tensor(embedding.tokens or 0)}
     _, content = _parts(save(tensors))
-    return save(tensors, {_DIGEST: hashlib.sha256(content).hexdigest(), _TOKENS: str(embedding.tokens)})
+    return save(tensors, {_DIGEST: hashlib.sha256(content).hexdigest()})
 
 
 def _decoded(body: bytes) -> Embedding | None:
     try:
         metadata, content = _parts(body)
-        sound = metadata[_DIGEST] == hashlib.sha256(content).hexdigest()
-        tokens = metadata.get(_TOKENS, "")
-        embedding = Embedding(load(body)[_TENSOR], int(tokens) if tokens.isdecimal() else None) if sound else None
+        tensors = load(body) if metadata[_DIGEST] == hashlib.sha256(content).hexdigest() else {}
+        embedding = Embedding(tensors[_TENSOR], int(tensors[_TOKENS]) if _TOKENS in tensors else None)
     except (SafetensorError, ValueError, KeyError):
         embedding = None
     if embedding is None or embedding.numbers.dim() != 3 or embedding.numbers.shape[:2] != (1, MAX_TOKENS):
