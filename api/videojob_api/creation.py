@@ -23,7 +23,7 @@ from videojob_api.errors import (
 )
 from videojob_api.idempotency import Repeatable
 from videojob_api.manifests import Manifest
-from videojob_api.orders import Order
+from videojob_api.orders import Order, name_in_batch
 from videojob_api.services import Services
 from videojob_api.views import job_id_of, uid_of
 
@@ -90,20 +90,20 @@ async def _create_or_find(services: Services, order: Order, repeated: Repeatable
     digest = {REQUEST_DIGEST_ANNOTATION: repeated.digest}
     for _ in range(_NAME_TRIES):
         with contextlib.suppress(UnknownJob):
-            return await _find(services, order, repeated, number), False
+            return await _find(services, repeated, number), False
         try:
             return await _create(services, order, repeated.name, number, digest), True
         except NameTaken:  # an equal request was faster
             continue
         except (QuotaExceeded, JobRejected):  # these are asked before names: an equal request may have been faster
             with contextlib.suppress(UnknownJob):
-                return await _find(services, order, repeated, number), False
+                return await _find(services, repeated, number), False
             raise
     raise NameTaken("the job of this Idempotency-Key comes and goes")
 
 
-async def _find(services: Services, order: Order, repeated: Repeatable, number: int) -> Manifest:
-    job = await services.jobs.get_live(order.name_of(repeated.name, number))
+async def _find(services: Services, repeated: Repeatable, number: int) -> Manifest:
+    job = await services.jobs.get_live(name_in_batch(repeated.name, number))
     known = (job["metadata"].get("annotations") or {}).get(REQUEST_DIGEST_ANNOTATION)
     if known != repeated.digest:
         raise IdempotencyKeyReused(
@@ -117,7 +117,7 @@ async def _create(
     services: Services, order: Order, first_name: str, number: int, annotations: Mapping[str, str]
 ) -> Manifest:
     job = await services.jobs.create(
-        order.name_of(first_name, number),
+        name_in_batch(first_name, number),
         order.spec_of(first_name, number).dump(),
         labels={BATCH_LABEL: first_name} if order.count > 1 else {},
         annotations={**order.annotations, **annotations, **_trace()},

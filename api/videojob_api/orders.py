@@ -28,10 +28,6 @@ class Order:
     count: int = 1
     annotations: Mapping[str, str] = field(default_factory=dict)
 
-    def name_of(self, first_name: str, number: int) -> str:
-        """Return the name of a job."""
-        return name_in_batch(first_name, number)
-
     def spec_of(self, first_name: str, number: int) -> VideoJobSpec:
         """Return the spec of a job: seeds are s, s+1, …; a single job without one leaves it to the renderer."""
         request = self.spec.request

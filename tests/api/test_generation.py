@@ -8,6 +8,7 @@ import pytest
 from videojob.catalogue import Catalogue
 from videojob_api.errors import InvalidInput
 from videojob_api.generation import GenerateRequest, order_of, parse_body
+from videojob_api.orders import name_in_batch
 
 SEED_BODY = {"prompt": "a squirrel", "num_frames": 49, "guidance_scale": 4.5, "seed": 42, "fps": 12}
 
@@ -166,7 +167,7 @@ def test_a_webhook_is_an_object_or_its_url_alone(url: str, catalogue: Catalogue)
 
 def test_several_videos_differ_in_their_seeds(catalogue: Catalogue) -> None:
     order = order_of({"prompt": "a", "n": 3, "seed": 7}, catalogue)
-    assert [order.name_of("job-x", number) for number in range(order.count)] == ["job-x", "job-x-2", "job-x-3"]
+    assert [name_in_batch("job-x", number) for number in range(order.count)] == ["job-x", "job-x-2", "job-x-3"]
     assert [order.spec_of("job-x", number).request.seed for number in range(order.count)] == [7, 8, 9]
     assert order.spec_of("job-x", 2).request.prompt == "a"
 
