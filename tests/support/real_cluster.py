@@ -15,6 +15,7 @@ from videojob_local import chart
 from videojob_local.real_node.stack import RealStack
 
 MODELS = "/models"
+_EDITOR = "video"
 _TAG = "e2e"
 
 
@@ -23,7 +24,7 @@ class RealCluster(Cluster):
 
     @classmethod
     def open(cls, stack: RealStack, kubectl: Kubectl, namespace: str, models: Path) -> "RealCluster":
-        """Make the namespace and a volume that shows the folder of models."""
+        """Make the namespace, a volume that shows the folder of models, and an account that may edit what is in it."""
         http = admin_client(stack.control_plane)
         kubectl.run("apply", "--filename=-", stdin=json.dumps(_preparations(namespace, models)))
         return cls(stack, http, kubectl, namespace)  # type: ignore[arg-type]
@@ -94,12 +95,8 @@ class RealCluster(Cluster):
         self.kubectl.run("apply", "--filename=-", stdin=json.dumps(secret))
 
     def token(self) -> str:
-        """Make an account that may edit what is in the namespace, and return a token of it."""
-        here = f"--namespace={self.namespace}"
-        self.kubectl.run("create", "serviceaccount", "video", here)
-        account = f"--serviceaccount={self.namespace}:video"
-        self.kubectl.run("create", "rolebinding", "video", "--clusterrole=edit", account, here)
-        return self.kubectl.run("create", "token", "video", "--duration=2h", here)
+        """Return a token of the account that may edit what is in the namespace."""
+        return self.kubectl.run("create", "token", _EDITOR, "--duration=2h", f"--namespace={self.namespace}")
 
     def service_address(self, name: str) -> str:
         """Return the cluster's address of a Service with its first port."""
@@ -167,6 +164,14 @@ def _preparations(namespace: str, models: Path) -> Manifest:
             "kind": "PersistentVolumeClaim",
             "metadata": {"name": "models", "namespace": namespace},
             "spec": claim,
+        },
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": _EDITOR, "namespace": namespace}},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": _EDITOR, "namespace": namespace},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"},
+            "subjects": [{"kind": "ServiceAccount", "name": _EDITOR, "namespace": namespace}],
         },
     ]
     return {"apiVersion": "v1", "kind": "List", "items": items}
