@@ -337,7 +337,7 @@ def test_the_dashboard_is_found_by_its_label_and_is_whole(monitoring: Rendered, 
 
 def test_every_alert_says_what_is_wrong_and_the_page_what_to_do(monitoring: Rendered, root: Path) -> None:
     rules = monitoring.one("PrometheusRule", "videojob")["spec"]["groups"][0]["rules"]
-    page = (root / "docs/operations.md").read_text()
+    page = (root / "docs/operate.md").read_text()
     own = [rule for rule in rules if rule["alert"] != "VideoQueueLong"]
     assert len(own) == 6
     for rule in own:
