@@ -20,7 +20,7 @@ from videojob_renderer.guidance import Guidance
 from videojob_renderer.image_input import InputImage
 from videojob_renderer.interruption import Interruption
 from videojob_renderer.pipeline import LoadedPipeline
-from videojob_renderer.resume import Beginning, begin
+from videojob_renderer.resume import Beginning, Found, begin
 from videojob_renderer.speed.ladder import Ladder
 from videojob_renderer.speed.step_caches import is_refresh_step, refresh
 
@@ -51,7 +51,7 @@ def make_plan(
     loaded: LoadedPipeline,
     request: ResolvedRequest,
     image: InputImage | None,
-    found: bytes | None,
+    found: Found,
     speed: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Decide what is denoised, and from where.
@@ -60,7 +60,7 @@ def make_plan(
         loaded: the pipeline.
         request: what to render.
         image: the input image of an image-to-video model.
-        found: the checkpoint that an earlier pod left.
+        found: what an earlier pod left.
         speed: the options that took effect.
     """
     size = {"num_frames": request.num_frames, "height": request.height, "width": request.width}

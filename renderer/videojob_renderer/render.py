@@ -19,7 +19,7 @@ from videojob_renderer.pipeline import load
 from videojob_renderer.provenance import provenance
 from videojob_renderer.publish import publish
 from videojob_renderer.report import Reporter
-from videojob_renderer.resume import fingerprint_of
+from videojob_renderer.resume import Found
 from videojob_renderer.scratch import scratch_folder
 from videojob_renderer.speed.accelerate import accelerate
 from videojob_renderer.upload import Uploader
@@ -64,9 +64,10 @@ def render(
         model_revision=loaded.revision,
     )
     accelerated = accelerate(loaded.pipeline, request, settings.speed, device=loaded.device, dtype=loaded.dtype)
-    accelerated.follow(fingerprint_of(store.found()))
+    found = Found.read(store.found())
+    accelerated.follow(found.fingerprint)
     reporter.describe(speed=accelerated.applied(prompts.state))
-    plan = make_plan(loaded, request, image, store.found(), accelerated.arithmetic)
+    plan = make_plan(loaded, request, image, found, accelerated.arithmetic)
     beginning = plan.beginning
     reporter.describe(resumed_from_step=beginning.step or None, checkpoint_ignored=beginning.ignored)
     reporter.enter(Stage.ENCODING)

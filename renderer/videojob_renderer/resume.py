@@ -20,6 +20,34 @@ _LARGEST_DRAWN_SEED = 2**32  # short enough to type, and exact in JavaScript
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What an earlier pod left.
+
+    Attributes:
+        checkpoint: None where there is none, or no usable one.
+        unusable: why the one that was there cannot be read.
+    """
+
+    checkpoint: Checkpoint | None = None
+    unusable: str | None = None
+
+    @classmethod
+    def read(cls, content: bytes | None) -> "Found":
+        """Read the file of a checkpoint; None = there was none."""
+        if content is None:
+            return cls()
+        try:
+            return cls(decode(content))
+        except UnusableCheckpoint as error:
+            return cls(unusable=str(error))
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Of the render that left it; empty where nothing can be read."""
+        return self.checkpoint.fingerprint if self.checkpoint else {}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Beginning:
     """Where a render begins.
 
@@ -43,7 +71,7 @@ class Beginning:
 
 def begin(
     request: ResolvedRequest,
-    found: bytes | None,
+    found: Found,
     fingerprint: Fingerprint,
     *,
     shape: tuple[int, ...],
@@ -53,30 +81,23 @@ def begin(
 
     Args:
         request: seed and steps are used.
-        found: the checkpoint that an earlier pod left.
+        found: what an earlier pod left.
         fingerprint: of this render.
         shape: of its latents.
         dtype: of its latents.
     """
-    checkpoint, ignored = None, None
-    if found is not None:
+    checkpoint, unusable = found.checkpoint, found.unusable
+    if checkpoint:
         try:
-            checkpoint = decode(found)
             hold_same_render(checkpoint, fingerprint, shape=shape, dtype=dtype, steps=request.steps)
         except UnusableCheckpoint as error:
-            checkpoint, ignored = None, f"the checkpoint cannot be used: {error}"
-            _log.warning("beginning anew: %s", ignored)
+            checkpoint, unusable = None, str(error)
+    ignored = f"the checkpoint cannot be used: {unusable}" if unusable else None
+    if ignored:
+        _log.warning("beginning anew: %s", ignored)
     seed = _seed(request, checkpoint)
     # A generator of the CPU draws the same numbers whatever the GPU.
     return Beginning(seed, torch.Generator("cpu").manual_seed(seed), checkpoint, ignored)
-
-
-def fingerprint_of(found: bytes | None) -> Fingerprint:
-    """Return the fingerprint of the render that left a checkpoint; empty where there is none, or it is damaged."""
-    try:
-        return decode(found).fingerprint if found is not None else {}
-    except UnusableCheckpoint:
-        return {}
 
 
 def _seed(request: ResolvedRequest, checkpoint: Checkpoint | None) -> int:

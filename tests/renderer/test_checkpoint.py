@@ -14,7 +14,7 @@ from videojob.resolve import ResolvedRequest
 from videojob_renderer.checkpoint import Checkpoint, UnusableCheckpoint, decode
 from videojob_renderer.denoise import DenoiseState
 from videojob_renderer.fingerprint import Fingerprint, differences, digest_of_weights, fingerprint
-from videojob_renderer.resume import begin
+from videojob_renderer.resume import Found, begin
 
 pytestmark = pytest.mark.torch
 
@@ -32,7 +32,7 @@ def checkpoint(*, step: int = 2, seed: int = 7, ours: Fingerprint = OURS) -> Che
 
 
 def begin_with(found: bytes | None, request: ResolvedRequest, ours: Fingerprint = OURS) -> Any:
-    return begin(request, found, ours, shape=SHAPE, dtype=torch.bfloat16)
+    return begin(request, Found.read(found), ours, shape=SHAPE, dtype=torch.bfloat16)
 
 
 def test_a_checkpoint_gives_back_the_very_state() -> None:
@@ -134,7 +134,7 @@ def test_a_checkpoint_with_other_latents_is_not_used(make_request: MakeRequest) 
         beginning = begin_with(found.encode(), make_request(steps=steps))
         assert beginning.checkpoint is None
         assert "not those of this request" in beginning.ignored
-    other = begin(make_request(), WHOLE, OURS, shape=SHAPE, dtype=torch.float16)
+    other = begin(make_request(), Found.read(WHOLE), OURS, shape=SHAPE, dtype=torch.float16)
     assert other.checkpoint is None
 
 

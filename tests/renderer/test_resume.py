@@ -23,7 +23,7 @@ from videojob_renderer.denoise_stage import encode, make_plan, run_denoise_stage
 from videojob_renderer.image_input import InputImage
 from videojob_renderer.interruption import Interruption
 from videojob_renderer.pipeline import LoadedPipeline
-from videojob_renderer.resume import fingerprint_of
+from videojob_renderer.resume import Found
 from videojob_renderer.speed.accelerate import Accelerated
 from videojob_renderer.speed.ladder import Ladder
 from videojob_renderer.tiny import build_tiny, make_tiny
@@ -71,7 +71,7 @@ def test_the_rest_follows_from_the_checkpoint_of_any_step(
 
     def run(found: bytes | None) -> tuple[torch.Tensor, list[bytes]]:
         store: Any = EachStep()
-        plan = make_plan(loaded, request, image, found)
+        plan = make_plan(loaded, request, image, Found.read(found))
         assert plan.beginning.ignored is None
         conditioning = encode(loaded, request, image, plan)
         latents = run_denoise_stage(loaded, plan, conditioning, store=store, interruption=Interruption())
@@ -96,9 +96,10 @@ def test_a_pod_goes_on_where_a_render_that_ran_out_of_memory_was_and_as_slowly(
         pipeline: Any = build_tiny(Family.COGVIDEOX_5B)
         loaded = LoadedPipeline(pipeline, CPU, torch.float32, (model_folder,), None)
         accelerated = Accelerated(Ladder(pipeline, CPU), applied)
-        accelerated.follow(fingerprint_of(found))
+        left = Found.read(found)
+        accelerated.follow(left.fingerprint)
         first_rung = accelerated.ladder.rung
-        plan = make_plan(loaded, request, None, found, accelerated.arithmetic)
+        plan = make_plan(loaded, request, None, left, accelerated.arithmetic)
         assert (plan.beginning.ignored, plan.beginning.step > 0) == (None, found is not None)
         conditioning = encode(loaded, request, None, plan)
         left = iter([False, runs_out])

@@ -4,6 +4,7 @@ import io
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -102,6 +103,21 @@ async def give_key(page: Page, key: str) -> None:
     """Answer the page that asks for a key."""
     await page.get_by_label("API key", exact=True).fill(key)
     await page.get_by_role("button", name="Use this key").click()
+
+
+@asynccontextmanager
+async def opened(
+    context: BrowserContext, settings: Settings, key: str, *, has_clock: bool = False
+) -> AsyncIterator[Page]:
+    """The page of an API with these settings, opened with a key; with a clock that a test may stop or turn."""
+    async with serving(create_app(settings)) as url:
+        page = await context.new_page()
+        if has_clock:
+            await page.clock.install()
+        await page.goto(url)
+        await give_key(page, key)
+        yield page
+        await page.close()
 
 
 def image(kind: str, size: tuple[int, int] = (96, 64)) -> bytes:

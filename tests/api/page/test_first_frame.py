@@ -7,11 +7,9 @@ from typing import Any
 import pytest
 from cluster import Cluster
 from playwright.async_api import BrowserContext, FilePayload, Page, expect
-from tests.api.conftest import serving
-from tests.api.page.conftest import MARKS, give_key, image, named, submit
+from tests.api.page.conftest import MARKS, image, named, opened, submit
 from types_boto3_s3 import S3Client
 
-from videojob_api.app import create_app
 from videojob_api.openai.images import MAX_IMAGE_BYTES
 from videojob_api.settings import Settings
 
@@ -136,13 +134,9 @@ async def test_an_image_is_sent_with_the_key(
     with_a_key: tuple[Settings, str], context: BrowserContext, cluster: Cluster
 ) -> None:
     settings, key = with_a_key
-    async with serving(create_app(settings)) as url:
-        page = await context.new_page()
-        await page.goto(url)
-        await give_key(page, key)
+    async with opened(context, settings, key) as page:
         await expect(page.locator("#model option")).not_to_have_count(0)
         await choose(page, named("frame.png", image("PNG")))
         await submit(page, "a cat")
         await expect(page.locator(".card")).to_contain_text("a cat")
-        await page.close()
     assert "image" in cluster.all()[0]["spec"]["request"]

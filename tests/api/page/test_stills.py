@@ -9,7 +9,7 @@ import pytest
 from cluster import Cluster
 from playwright.async_api import BrowserContext, Page, Request, expect
 from tests.api.conftest import serving
-from tests.api.page.conftest import MARKS, give_key, image, stop_the_clock
+from tests.api.page.conftest import MARKS, image, opened, stop_the_clock
 from tests.support.loopback_server import LoopbackServer, Quiet
 from types_boto3_s3 import S3Client
 
@@ -104,14 +104,10 @@ async def test_with_keys_stills_are_fetched_with_the_key(
     settings, key = with_a_key
     cluster.create("guarded")
     finish("guarded", mp4, jpeg)
-    async with serving(create_app(settings)) as url:
-        page = await context.new_page()
-        await page.goto(url)
-        await give_key(page, key)
+    async with opened(context, settings, key) as page:
         video = page.locator(".card video[poster^='blob:']")
         await expect(video).to_be_visible()
         assert await video.get_attribute("src") is None
-        await page.close()
 
 
 async def test_where_downloads_are_redirected_to_s3_the_page_may_follow(
@@ -141,14 +137,10 @@ async def test_with_keys_and_redirections_the_bucket_must_let_the_page_read(
     settings, key = with_a_key
     cluster.create("both")
     finish("both", mp4, jpeg)
-    async with serving(create_app(replace(settings, delivery=Delivery.REDIRECT))) as url:
-        page = await context.new_page()
-        await page.goto(url)
-        await give_key(page, key)
+    async with opened(context, replace(settings, delivery=Delivery.REDIRECT), key) as page:
         await expect(page.locator(".card video[poster^='blob:']")).to_be_visible()
         await page.get_by_role("button", name="Play").click()
         await page.wait_for_function("() => document.querySelector('video').currentTime > 0")
-        await page.close()
 
 
 async def test_why_a_file_cannot_be_downloaded_with_a_key_is_said(
@@ -163,16 +155,11 @@ async def test_why_a_file_cannot_be_downloaded_with_a_key_is_said(
     settings, key = with_a_key
     cluster.create("lost")
     s3.delete_object(Bucket=bucket, Key=finish("lost", mp4))
-    async with serving(create_app(settings)) as url:
-        page = await context.new_page()
-        await page.clock.install()
-        await page.goto(url)
-        await give_key(page, key)
+    async with opened(context, settings, key, has_clock=True) as page:
         await expect(page.locator(".card")).to_be_visible()
         await stop_the_clock(page)
         await page.get_by_role("button", name="Download").click()
         await expect(page.locator(".flash")).to_contain_text("no longer in S3")
-        await page.close()
 
 
 async def test_a_storage_that_lets_no_page_read_is_told_from_a_service_that_is_away(
@@ -183,16 +170,12 @@ async def test_a_storage_that_lets_no_page_read_is_told_from_a_service_that_is_a
     finish("both", mp4)
     with LoopbackServer(Unshared) as storage:
         redirected = replace(settings, delivery=Delivery.REDIRECT, public_s3_endpoint=storage.endpoint)
-        async with serving(create_app(redirected)) as url:
-            page = await context.new_page()
-            await page.goto(url)
-            await give_key(page, key)
+        async with opened(context, redirected, key) as page:
             await page.get_by_role("button", name="Play").click()
             await expect(page.locator(".line")).to_contain_text("must let this page read them (a CORS rule)")
             await page.route(re.compile("/healthz|/video/"), lambda route: route.abort())
             await page.get_by_role("button", name="Play").click()
             await expect(page.locator(".line")).to_have_text("The service does not answer.")
-            await page.close()
 
 
 async def test_a_video_that_was_downloaded_with_a_key_is_let_go(
@@ -201,11 +184,7 @@ async def test_a_video_that_was_downloaded_with_a_key_is_let_go(
     settings, key = with_a_key
     cluster.create("kept")
     finish("kept", mp4)
-    async with serving(create_app(settings)) as url:
-        page = await context.new_page()
-        await page.clock.install()
-        await page.goto(url)
-        await give_key(page, key)
+    async with opened(context, settings, key, has_clock=True) as page:
         async with page.expect_download() as downloading:
             await page.get_by_role("button", name="Download").click()
         download = await downloading.value
@@ -214,4 +193,3 @@ async def test_a_video_that_was_downloaded_with_a_key_is_let_go(
         assert await page.evaluate(IS_THERE, download.url)
         await page.clock.fast_forward(120_000)
         assert not await page.evaluate(IS_THERE, download.url)
-        await page.close()
