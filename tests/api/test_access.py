@@ -144,6 +144,18 @@ async def test_new_keys_are_read_when_the_file_changes_and_a_broken_file_changes
         await holders.admit(one, "")
 
 
+async def test_a_service_that_begins_without_a_key_is_given_one_later(
+    keys_file: Callable[..., Path], clock: Clock
+) -> None:
+    key, entry = drawn("one")
+    holders = KeyHolders(keys_file(), ["studio"], 600, clock)
+    with pytest.raises(Unauthenticated):
+        await holders.admit(key, "")
+    keys_file(entry)
+    clock.now += 2
+    assert (await holders.admit(key, "")).name == "one"
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

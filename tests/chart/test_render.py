@@ -102,7 +102,8 @@ def test_the_notes_warn_of_what_would_hurt_later(helm: Helm) -> None:
     assert "templates/cluster/*.yaml" in notes("clusterObjects.enabled=false")
     assert "any VideoJob" in notes("admissionPolicies.enabled=false")
     assert "create token video" in notes()
-    assert "new-key" in notes("api.auth.mode=keys,api.auth.keysSecret=video-keys")
+    keys = notes("api.auth.mode=keys,api.auth.keysSecret=video-keys")
+    assert "create secret generic video-keys" in keys.partition("new-key")[0], "the pod that draws keys waits for it"
     assert "whoever reaches the API" in notes("api.auth.mode=none,api.auth.allowAnyone=true")
     assert "whoever reaches the API" not in notes()
     assert "downloads" in notes()

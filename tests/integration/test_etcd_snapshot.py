@@ -98,7 +98,8 @@ def test_a_cluster_that_comes_back_from_a_snapshot_has_its_videojobs_and_renders
         cluster.create("between")
         cluster.wait_for_phase("between", "Starting", "Running", seconds=240)
 
-        run_commands(commands("Save a snapshot"), tmp_path, etcd.environment, tools)
+        saving = run_commands(commands("Save a snapshot"), tmp_path, etcd.environment, tools)
+        assert saving.returncode == 0, saving.stderr
         between = cluster.wait_for_phase("between", "Succeeded", seconds=300)["status"]["artifacts"]
         cluster.create("later")
         cluster.wait_for_phase("later", "Starting", "Running", "Uploading", "Succeeded", seconds=240)
@@ -107,7 +108,8 @@ def test_a_cluster_that_comes_back_from_a_snapshot_has_its_videojobs_and_renders
         watching = parts(stack)
         control_plane.stop_api_server()
         etcd.kill()
-        run_commands(commands("Restore a snapshot"), tmp_path, etcd.environment, tools)
+        restoring = run_commands(commands("Restore a snapshot"), tmp_path, etcd.environment, tools)
+        assert restoring.returncode == 0, restoring.stderr
         etcd.start()
         control_plane.start_api_server()
         # For a moment it answers 429 for custom resources; kubectl asks again until it does not.
