@@ -181,6 +181,8 @@ FETCH = "--set=weights.claim.existing=c,weights.fetch.enabled=true"
         "weights.hubTokenSecret=hub",
         "weights.fetch.resources.limits.memory=8Gi",
         "weights.fetch.tolerations[0].operator=Exists",
+        "weights.fetch.nodeSelector.pool=cpu",
+        "weights.fetch.env[0].name=HTTPS_PROXY,weights.fetch.env[0].value=http://proxy:3128",
         "storage.existingSecret=keys",
         "storage.endpoint=https://s3.example.com",
         "imagePullSecrets={registry}",
@@ -190,6 +192,15 @@ def test_a_job_whose_pod_would_change_has_another_name(render: Render, change: s
     """Kubernetes refuses to change the pod of a Job, and would refuse the whole upgrade."""
     (before,), (after,) = render(FETCH).of_kind("Job"), render(FETCH, f"--set={change}").of_kind("Job")
     assert before["metadata"]["name"] != after["metadata"]["name"]
+
+
+def test_a_job_that_fetches_has_an_environment_of_its_own_that_wins(render: Render) -> None:
+    own = "weights.fetch.env[0].name=HF_HOME,weights.fetch.env[0].value=/tmp/mine"
+    (job,) = render(FETCH, f"--set={own},weights.fetch.nodeSelector.pool=cpu").of_kind("Job")
+    spec = job["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    assert [entry["value"] for entry in container["env"] if entry["name"] == "HF_HOME"] == ["/tmp/mine"]
+    assert spec["nodeSelector"] == {"pool": "cpu"}
 
 
 def test_an_upgrade_that_fetches_the_same_leaves_the_job_alone(render: Render) -> None:

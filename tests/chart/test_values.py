@@ -69,6 +69,11 @@ REFUSED = {
         "weights.claim.create=true,weights.fetch.enabled=true,weights.fetch.models={CogVideoX-7b}",
         "CogVideoX-5b",
     ),
+    "weights of a folder that the Job does not have": (
+        "weights.claim.create=true,weights.fetch.enabled=true,models.CogVideoX-2b.source=/models/2b",
+        "/models/2b",
+    ),
+    "an environment variable without a name": ("weights.fetch.env[0].value=x", "/weights/fetch/env/0"),
     "an adapter in a bucket": (
         "models.CogVideoX-2b.adapters.ink.source=s3://models/ink,models.CogVideoX-2b.adapters.ink.file=ink.safetensors",
         "/models/CogVideoX-2b/adapters/ink/source",

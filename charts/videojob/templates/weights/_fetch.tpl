@@ -24,6 +24,8 @@
 {{/* The pod of a Job that fetches a model. Takes a dict: root, arguments. */}}
 {{- define "videojob.fetchPod" -}}
 {{- $fetch := .root.Values.weights.fetch -}}
+{{- $own := list -}}
+{{- range $fetch.env }}{{ $own = append $own .name }}{{ end -}}
 metadata:
   labels:
     {{- include "videojob.selector" (list .root "weights") | nindent 4 }}
@@ -35,6 +37,10 @@ spec:
   securityContext:
     {{- include "videojob.podSecurity" .root | nindent 4 }}
   {{- include "videojob.pullSecrets" .root | nindent 2 }}
+  {{- with $fetch.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   {{- with $fetch.tolerations }}
   tolerations:
     {{- toYaml . | nindent 4 }}
@@ -50,9 +56,14 @@ spec:
         - secretRef: {name: {{ . }}}
         {{- end }}
       env:
-        - {name: HF_HOME, value: /tmp/huggingface}
-        {{- range include "videojob.weightsEnv" .root | fromJsonArray }}
+        {{- /* A variable that `env` has is left to it. */}}
+        {{- range prepend (include "videojob.weightsEnv" .root | fromJsonArray) (dict "name" "HF_HOME" "value" "/tmp/huggingface") }}
+        {{- if not (has .name $own) }}
         - {{ toJson . }}
+        {{- end }}
+        {{- end }}
+        {{- with $fetch.env }}
+        {{- toYaml . | nindent 8 }}
         {{- end }}
       resources:
         {{- toYaml $fetch.resources | nindent 8 }}
