@@ -1,7 +1,13 @@
 """The pods of the chart: Pod Security "restricted" and a little stricter, probes, and an orderly end."""
 
+import os
+import subprocess
+import sys
+from http.server import BaseHTTPRequestHandler
+
 import pytest
-from tests.chart.rendering import Render, Rendered
+from loopback_server import LoopbackServer, Quiet
+from tests.chart.rendering import Manifest, Render, Rendered
 
 DEPLOYMENTS = ("videojob-operator", "videojob-api")
 
@@ -37,6 +43,40 @@ def test_pods_are_probed_and_bounded(default: Rendered, name: str) -> None:
     )
     assert {"cpu", "memory"} <= set(container["resources"]["requests"])
     assert "memory" in container["resources"]["limits"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_an_api_on_loopback_is_probed_from_within(render: Render, host: str) -> None:
+    (container,) = render(api__host=host).pod_spec("videojob-api")["containers"]
+    for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
+        assert "httpGet" not in container[probe], "the kubelet would call the pod's address"
+        (python, flag, code) = container[probe]["exec"]["command"]
+        assert (python, flag) == ("python", "-c")
+        assert f'"{host}", 8000' in code
+        assert f'"{path}"' in code
+
+
+class Asked(Quiet, BaseHTTPRequestHandler):
+    """The API of a pod that is alive and not ready."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/healthz" else 503)
+        self.end_headers()
+
+
+def test_its_probes_tell_a_good_answer_from_a_bad_one_and_from_none(render: Render) -> None:
+    with LoopbackServer(Asked) as api:
+        (container,) = render(api__host="127.0.0.1", api__port=str(api.port)).pod_spec("videojob-api")["containers"]
+        assert outcome(container["livenessProbe"]) == 0
+        assert outcome(container["readinessProbe"]) == 1
+    assert outcome(container["livenessProbe"]) == 1
+
+
+def outcome(probe: Manifest) -> int:
+    """Run a probe's command behind a proxy that is not there, and return its exit code."""
+    (_, *arguments) = probe["exec"]["command"]
+    environment = os.environ | {"http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
+    return subprocess.run([sys.executable, *arguments], env=environment, stderr=subprocess.DEVNULL, check=False).returncode
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)

@@ -70,6 +70,13 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- if has .Values.api.host (list "127.0.0.1" "::1" "localhost") }}true{{ end -}}
 {{- end -}}
 
+{{/* Command that asks the API for a path from within its container, as JSON; no proxy is asked. Takes (list $ "/path"). */}}
+{{- define "videojob.apiProbe" -}}
+{{- $api := (index . 0).Values.api -}}
+{{- $ask := printf "import http.client as h; c = h.HTTPConnection(%q, %d, timeout=5); c.request('GET', %q); exit(c.getresponse().status != 200)" $api.host (int $api.port) (index . 1) -}}
+{{ list "python" "-c" $ask | toJson }}
+{{- end -}}
+
 {{/* How renderers reach the bucket: broker or secret. An API that nobody can reach signs nothing, and none signs for weights. */}}
 {{- define "videojob.rendererAccess" -}}
 {{- $staged := not (include "videojob.unstagedModels" . | fromJsonArray) -}}
