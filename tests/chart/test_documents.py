@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 import yaml
-from tests.chart.rendering import Helm
+from tests.chart.rendering import Helm, Render
 
 READMES = ("README.md", "charts/videojob/README.md")
 
@@ -40,10 +40,36 @@ def test_the_values_shown_for_weights_on_a_volume_are_taken(helm: Helm, root: Pa
         assert "claimName" in result.stdout
 
 
+def test_ciliums_rule_selects_those_that_call_the_api_server_by_policy(
+    render: Render, root: Path, tmp_path: Path
+) -> None:
+    """Whom a policy of Cilium selects may go nowhere else unless another lets it: so not the pod of `helm test`."""
+    (shown,) = [block for block in yaml_blocks((root / "docs/security.md").read_text()) if "cilium" in block]
+    (values := tmp_path / "values.yaml").write_text(shown)
+    fetching = "--set=networkPolicies.enabled=true,weights.claim.existing=c,weights.fetch.enabled=true"
+    rendered = render(f"--values={values}", fetching)
+    (rule,) = rendered.of_kind("CiliumNetworkPolicy")
+    name, component = rule["spec"]["endpointSelector"]["matchExpressions"]
+    assert (name["operator"], component["operator"]) == ("In", "NotIn")
+    selected = {
+        policy["metadata"]["name"]
+        for policy in rendered.of_kind("NetworkPolicy")
+        if (labels := policy["spec"]["podSelector"]["matchLabels"])[name["key"]] in name["values"]
+        and labels.get(component["key"]) not in component["values"]
+    }
+    assert selected == {"videojob-operator", "videojob-api", "videojob-renderer"}
+    assert rendered.one("Pod", "videojob-test")["metadata"]["labels"][component["key"]] in component["values"]
+
+
+def yaml_blocks(text: str) -> list[str]:
+    """Return the YAML blocks of a page."""
+    return re.findall(r"(?ms)^```yaml\n(.*?)^```$", text)
+
+
 def values_in(text: str, root: Path) -> list[str]:
     """Return the YAML blocks of a page that are values of the chart."""
     known = set(yaml.safe_load((root / "charts/videojob/values.yaml").read_text()))
-    return [block for block in re.findall(r"(?ms)^```yaml\n(.*?)^```$", text) if keys(block) <= known]
+    return [block for block in yaml_blocks(text) if keys(block) <= known]
 
 
 def keys(block: str) -> set[str]:
@@ -51,7 +77,7 @@ def keys(block: str) -> set[str]:
     return {key for document in yaml.safe_load_all(block) for key in document}
 
 
-@pytest.mark.parametrize(("page", "count"), [("docs/install.md", 3), ("docs/operate.md", 3)])
+@pytest.mark.parametrize(("page", "count"), [("docs/install.md", 3), ("docs/operate.md", 3), ("docs/security.md", 1)])
 def test_the_values_a_page_shows_are_taken(helm: Helm, root: Path, tmp_path: Path, page: str, count: int) -> None:
     shown = values_in((root / page).read_text(), root)
     assert len(shown) >= count

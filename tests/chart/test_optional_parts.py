@@ -284,6 +284,24 @@ def test_an_endpoint_without_a_port_has_that_of_its_scheme(render: Render) -> No
         assert port in ports(policy(rendered, "renderer")["egress"])
 
 
+def test_pods_of_s3_with_another_port_than_their_service_are_reached(render: Render) -> None:
+    own = "--set=networkPolicies.storage.podSelector.matchLabels.app=minio,networkPolicies.storage.ports={9000,9443}"
+    rendered = render("--set=networkPolicies.enabled=true,storage.endpoint=http://minio.storage.svc", own, FETCH)
+    for part in ("api", "renderer", "weights"):
+        (rule,) = [each for each in policy(rendered, part)["egress"] if {"protocol": "TCP", "port": 9000} in each["ports"]]
+        assert [port["port"] for port in rule["ports"]] == [9000, 9443], part
+        assert 80 not in ports(policy(rendered, part)["egress"])
+
+
+def test_what_is_open_to_everywhere_is_so_by_ipv6_as_well(render: Render) -> None:
+    rendered = render("--set=networkPolicies.enabled=true", FETCH)
+    rules = [rule for each in rendered.of_kind("NetworkPolicy") for rule in each["spec"]["egress"]]
+    networks = [{to.get("ipBlock", {}).get("cidr") for to in rule.get("to", [])} for rule in rules]
+    open_to_all = [each for each in networks if "0.0.0.0/0" in each]
+    assert len(open_to_all) == 8  # API server, S3 and hub
+    assert all("::/0" in each for each in open_to_all)
+
+
 def test_the_network_policy_selects_the_pods_that_the_operator_makes(monitoring: Rendered, root: Path) -> None:
     selector = policy(monitoring, "renderer")["podSelector"]["matchLabels"]
     (golden, *_) = sorted((root / "tests/data/operator").glob("job-*.yaml"))

@@ -100,6 +100,7 @@ REFUSED = {
         "networkPolicies.storage.cidrs=null",
         "/networkPolicies/storage",
     ),
+    "a port of storage that is a name": ("networkPolicies.storage.ports={https}", "/networkPolicies/storage/ports/0"),
     "a hub that is nowhere, so everywhere": ("networkPolicies.hub.cidrs={}", "/networkPolicies/hub/cidrs"),
     "an API server that is nowhere, so everywhere": (
         "networkPolicies.apiServer.cidrs={}",

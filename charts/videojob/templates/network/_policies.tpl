@@ -38,7 +38,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Egress to the S3 service; its port is the endpoint's. */}}
+{{/* Egress to the S3 service; its port is the endpoint's, unless its pods have others: plugins look at the port that a Service leads to. */}}
 {{- define "videojob.storageEgress" -}}
 {{- $url := urlParse (.Values.storage.endpoint | default "https://s3.amazonaws.com") -}}
 {{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (eq $url.scheme "http" | ternary "80" "443") -}}
@@ -52,7 +52,9 @@
         {{- toYaml . | nindent 8 }}
     {{- end }}
   ports:
-    - {protocol: TCP, port: {{ $port }}}
+    {{- range .Values.networkPolicies.storage.ports | default (list $port) }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
 {{- end -}}
 
 {{/* Head of a NetworkPolicy. Takes a dict: root, part, namespace, selector (YAML). */}}
