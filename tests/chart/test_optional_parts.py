@@ -375,6 +375,21 @@ def test_every_alert_says_what_is_wrong_and_the_page_what_to_do(monitoring: Rend
         assert rule["expr"].count("(") == rule["expr"].count(")")
 
 
+@pytest.mark.parametrize("name", ["VideoJobOperatorErrors", "VideoJobSettingsRefused"])
+def test_an_alert_that_names_the_log_asks_all_pods_of_the_operator_and_no_others(
+    monitoring: Rendered, root: Path, name: str
+) -> None:
+    """`kubectl logs deployment/…` takes one pod, which may be the standby."""
+    (command,) = re.findall(r"kubectl .+", alert(monitoring, name)["annotations"]["description"])
+    (namespace, selector) = re.fullmatch(r"kubectl -n (\S+) logs -l (\S+) --prefix --tail=-1", command).groups()  # type: ignore[union-attr]
+    asked = dict(pair.split("=") for pair in selector.split(","))
+    deployments = monitoring.of_kind("Deployment")
+    chosen = [d for d in deployments if asked.items() <= d["spec"]["template"]["metadata"]["labels"].items()]
+    assert [(d["metadata"]["name"], d["metadata"]["namespace"]) for d in chosen] == [("videojob-operator", namespace)]
+    for page in ("README.md", "docs/operate.md"):
+        assert command in (root / page).read_text()
+
+
 def alert(rendered: Rendered, name: str) -> Manifest:
     rules = rendered.one("PrometheusRule", "videojob")["spec"]["groups"][0]["rules"]
     (rule,) = [each for each in rules if each["alert"] == name]
