@@ -40,6 +40,24 @@ def test_the_values_shown_for_weights_on_a_volume_are_taken(helm: Helm, root: Pa
         assert "claimName" in result.stdout
 
 
+def test_on_openshift_exactly_the_accounts_of_the_release_are_bound(render: Render, root: Path) -> None:
+    install = (root / "docs/install.md").read_text()
+    (binding,) = [yaml.safe_load(b) for b in yaml_blocks(install) if "openshift:scc" in b]
+    rendered = render("--set=weights.claim.existing=c,weights.fetch.enabled=true")
+    accounts = [each["metadata"] for each in rendered.of_kind("ServiceAccount")]
+    assert {(s["name"], s["namespace"]) for s in binding["subjects"]} == {(a["name"], a["namespace"]) for a in accounts}
+    assert len(binding["subjects"]) == 4
+
+
+def test_on_openshift_names_are_resolved_by_its_own_pods_alone(render: Render, root: Path, tmp_path: Path) -> None:
+    (shown,) = [block for block in yaml_blocks((root / "docs/install.md").read_text()) if "daemonset-dns" in block]
+    (values := tmp_path / "values.yaml").write_text(shown)
+    rendered = render(f"--values={values}", networkPolicies__enabled="true")
+    (rule, *_) = rendered.one("NetworkPolicy", "videojob-api")["spec"]["egress"]
+    assert rule["to"][0]["podSelector"]["matchLabels"] == {"dns.operator.openshift.io/daemonset-dns": "default"}
+    assert {port["port"] for port in rule["ports"]} == {5353}
+
+
 def test_ciliums_rule_selects_those_that_call_the_api_server_by_policy(
     render: Render, root: Path, tmp_path: Path
 ) -> None:
@@ -77,7 +95,7 @@ def keys(block: str) -> set[str]:
     return {key for document in yaml.safe_load_all(block) for key in document}
 
 
-@pytest.mark.parametrize(("page", "count"), [("docs/install.md", 3), ("docs/operate.md", 3), ("docs/security.md", 1)])
+@pytest.mark.parametrize(("page", "count"), [("docs/install.md", 4), ("docs/operate.md", 3), ("docs/security.md", 1)])
 def test_the_values_a_page_shows_are_taken(helm: Helm, root: Path, tmp_path: Path, page: str, count: int) -> None:
     shown = values_in((root / page).read_text(), root)
     assert len(shown) >= count
