@@ -10,6 +10,8 @@ import pytest
 import yaml
 from tests.chart.rendering import Helm, Render
 
+from videojob_api.openai.forms import MAX_FORM_BYTES
+
 READMES = ("README.md", "charts/videojob/README.md")
 
 
@@ -79,6 +81,15 @@ def test_ciliums_rule_selects_those_that_call_the_api_server_by_policy(
     assert rendered.one("Pod", "videojob-test")["metadata"]["labels"][component["key"]] in component["values"]
 
 
+def test_the_ingress_shown_takes_whatever_the_api_takes(root: Path) -> None:
+    sizes = [
+        re.findall(r"proxy-body-size: ([0-9]+)m\b", (root / page).read_text())
+        for page in ("docs/install.md", "charts/videojob/values.yaml")
+    ]
+    for (megabytes,) in sizes:
+        assert int(megabytes) * 2**20 >= MAX_FORM_BYTES
+
+
 def yaml_blocks(text: str) -> list[str]:
     """Return the YAML blocks of a page."""
     return re.findall(r"(?ms)^```yaml\n(.*?)^```$", text)
@@ -95,7 +106,7 @@ def keys(block: str) -> set[str]:
     return {key for document in yaml.safe_load_all(block) for key in document}
 
 
-@pytest.mark.parametrize(("page", "count"), [("docs/install.md", 4), ("docs/operate.md", 3), ("docs/security.md", 1)])
+@pytest.mark.parametrize(("page", "count"), [("docs/install.md", 5), ("docs/operate.md", 3), ("docs/security.md", 1)])
 def test_the_values_a_page_shows_are_taken(helm: Helm, root: Path, tmp_path: Path, page: str, count: int) -> None:
     shown = values_in((root / page).read_text(), root)
     assert len(shown) >= count

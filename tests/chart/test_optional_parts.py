@@ -288,7 +288,9 @@ def test_pods_of_s3_with_another_port_than_their_service_are_reached(render: Ren
     own = "--set=networkPolicies.storage.podSelector.matchLabels.app=minio,networkPolicies.storage.ports={9000,9443}"
     rendered = render("--set=networkPolicies.enabled=true,storage.endpoint=http://minio.storage.svc", own, FETCH)
     for part in ("api", "renderer", "weights"):
-        (rule,) = [each for each in policy(rendered, part)["egress"] if {"protocol": "TCP", "port": 9000} in each["ports"]]
+        (rule,) = [
+            each for each in policy(rendered, part)["egress"] if {"protocol": "TCP", "port": 9000} in each["ports"]
+        ]
         assert [port["port"] for port in rule["ports"]] == [9000, 9443], part
         assert 80 not in ports(policy(rendered, part)["egress"])
 

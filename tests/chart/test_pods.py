@@ -76,7 +76,9 @@ def outcome(probe: Manifest) -> int:
     """Run a probe's command behind a proxy that is not there, and return its exit code."""
     (_, *arguments) = probe["exec"]["command"]
     environment = os.environ | {"http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
-    return subprocess.run([sys.executable, *arguments], env=environment, stderr=subprocess.DEVNULL, check=False).returncode
+    return subprocess.run(
+        [sys.executable, *arguments], env=environment, stderr=subprocess.DEVNULL, check=False
+    ).returncode
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)

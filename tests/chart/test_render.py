@@ -106,7 +106,9 @@ def test_the_notes_warn_of_what_would_hurt_later(helm: Helm) -> None:
     assert "create secret generic video-keys" in keys.partition("new-key")[0], "the pod that draws keys waits for it"
     assert "whoever reaches the API" in notes("api.auth.mode=none,api.auth.allowAnyone=true")
     assert "whoever reaches the API" not in notes()
-    scraped = "networkPolicies.enabled=true,monitoring.podMonitor.enabled=true,networkPolicies.apiFrom[0].podSelector.a=b"
+    scraped = (
+        "networkPolicies.enabled=true,monitoring.podMonitor.enabled=true,networkPolicies.apiFrom[0].podSelector.a=b"
+    )
     assert "by those of apiFrom only" in notes(scraped)
     assert "by those of apiFrom only" not in notes(scraped, "networkPolicies.metricsFrom[0].podSelector.a=b")
     assert "waits for a first consumer" in notes("weights.claim.create=true")

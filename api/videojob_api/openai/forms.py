@@ -25,7 +25,7 @@ _INTEGERS = frozenset({"num_frames", "width", "height", "fps", "steps", "seed", 
 _NUMBERS = frozenset({"guidance_scale"})
 
 _MULTIPART = "multipart/form-data"
-_MAX_BYTES = MAX_BODY_BYTES + MAX_IMAGE_BYTES * 4 // 3  # an image in base64, which may be a field of a form as well
+MAX_FORM_BYTES = MAX_BODY_BYTES + MAX_IMAGE_BYTES * 4 // 3  # an image in base64, which may be a field of a form as well
 _MAX_FIELDS = 64
 _INTEGER = re.compile(r"-?\d{1,40}", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?(e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
@@ -56,7 +56,7 @@ async def opened_form(request: Request) -> AsyncIterator[Form]:
     """
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != _MULTIPART:
-        yield Form(parse_body(content_type, await read_bytes(request, _MAX_BYTES)))
+        yield Form(parse_body(content_type, await read_bytes(request, MAX_FORM_BYTES)))
         return
     form = await _read_multipart(request, content_type)
     try:
@@ -69,10 +69,10 @@ async def opened_form(request: Request) -> AsyncIterator[Form]:
 async def _read_multipart(request: Request, content_type: str) -> Form:
     parser = MultiPartParser(
         Headers({"content-type": _CHARSET.sub("", content_type) + "; charset=latin-1"}),
-        pieces_of(request, _MAX_BYTES),
+        pieces_of(request, MAX_FORM_BYTES),
         max_files=1,
         max_fields=_MAX_FIELDS,
-        max_part_size=_MAX_BYTES,
+        max_part_size=MAX_FORM_BYTES,
     )
     try:
         items = (await parser.parse()).multi_items()
