@@ -165,8 +165,9 @@ def _clean_up(observed: Observed, now: datetime) -> Decision:
 
 
 def _cancel(observed: Observed, now: datetime) -> Decision:
-    if observed.finished_pod():
-        return Decision(_set_status(observed, summarize(observed), now))  # too late: the video is there
+    stands = summarize(observed)
+    if stands.phase is Phase.SUCCEEDED:
+        return Decision(_set_status(observed, stands, now))  # too late: the video is there
     summary = Summary(Phase.CANCELLED, Reason.CANCELLED, "cancelled by spec.cancel")
     return Decision((*_delete_job(observed), *_set_status(observed, summary, now)))
 

@@ -51,10 +51,11 @@ def summarize(observed: Observed, evidence: Evidence = NO_EVIDENCE) -> Summary:
         observed: what was found.
         evidence: what was looked up besides.
     """
-    if observed.finished_pod() or (observed.own_job() is None and observed.any_video()):
-        # Without a Job to look at, the recorded video decides: rendering it again would help nobody.
-        return Summary(Phase.SUCCEEDED, Reason.COMPLETED, "the video is in S3")
     job = observed.own_job()
+    is_done = job is None or true_condition(job, "Complete") is not None
+    if observed.finished_pod() or (is_done and observed.any_video()):
+        # Its pod may be gone, and its Job: the recorded video decides, as rendering it again would help nobody.
+        return Summary(Phase.SUCCEEDED, Reason.COMPLETED, "the video is in S3")
     if job is None:
         return Summary(Phase.PENDING, Reason.WAITING_FOR_POD, NO_NODE_YET)
     return _of_job(observed, job, evidence)

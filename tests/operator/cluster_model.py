@@ -240,6 +240,10 @@ class ClusterModel:
         else:
             pod["metadata"].setdefault("deletionTimestamp", timestamp(self.now + timedelta(seconds=GRACE_SECONDS)))
 
+    def remove_ended_pods(self) -> None:
+        """Take away the pods that have ended, as a drain or an autoscaler does: the Job controller counts them first."""
+        self.pods = [pod for pod in self.pods if not has_ended(pod) or pod["metadata"]["uid"] not in self._counted]
+
     def end_deleted_pods(self) -> None:
         """Let the kubelets end what is being deleted: a renderer leaves its checkpoint and says so."""
         for pod in self.active_pods():

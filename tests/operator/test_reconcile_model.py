@@ -137,6 +137,10 @@ class Life(RuleBasedStateMachine):
     def kubelet_ends_what_is_deleted(self) -> None:
         self.cluster.end_deleted_pods()
 
+    @rule()
+    def ended_pods_are_taken_away(self) -> None:
+        self.cluster.remove_ended_pods()
+
     @rule(there=st.booleans())
     def somebody_else_uses_the_name(self, *, there: bool) -> None:
         if there:
@@ -202,6 +206,11 @@ class Life(RuleBasedStateMachine):
     def success_has_a_video(self) -> None:
         if self.cluster.status.get("phase") == "Succeeded":
             assert self.cluster.status["artifacts"]["video"]["uri"]
+
+    @invariant()
+    def a_recorded_video_is_not_lost(self) -> None:
+        if "video" in self.cluster.status.get("artifacts", {}):
+            assert self.cluster.status.get("reason") != "ArtifactMissing"
 
     def teardown(self) -> None:
         """Without news it comes to rest; with a cluster that works, it comes to an end, and holds nothing any more."""

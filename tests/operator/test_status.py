@@ -101,6 +101,13 @@ CASES = [
         "S3",
     ),
     (
+        # a drain took the pod away before anybody had seen its end
+        observed(video_job(status=w.recorded_video()), job(Complete="CompletionsReached")),
+        "Succeeded",
+        "Completed",
+        "S3",
+    ),
+    (
         # a video of an earlier VideoJob of this name
         observed(video_job(status=w.recorded_video(uid="other"))),
         "Pending",
