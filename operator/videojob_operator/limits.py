@@ -12,7 +12,7 @@ from videojob.reasons import Reason
 from videojob_operator.diagnosis import Diagnosis
 from videojob_operator.endings import was_interrupted
 from videojob_operator.job import MAX_INTERRUPTIONS, number_of
-from videojob_operator.manifests import Manifest, is_deleting, moment, timestamp
+from videojob_operator.manifests import Manifest, is_deleting, moment, timestamp, true_condition
 from videojob_operator.nodes import nodes_avoided
 from videojob_operator.observed import Observed, has_ended, has_started
 from videojob_operator.scheduling import speaks_of_taints
@@ -77,15 +77,30 @@ def nowhere_due(observed: Observed, summary: Summary) -> datetime | None:
 
 
 def start_due(observed: Observed) -> datetime | None:
-    """Return when startDeadlineSeconds pass; None where there are none, or a pod has run."""
+    """Return when startDeadlineSeconds pass; None where there are none, while the job is held, or once a pod has run."""
     spec, pod = _spec(observed), observed.current_pod()
     if "startDeadlineSeconds" not in spec or spec.get("suspend") or (pod and has_started(pod)):
         return None
     if observed.attempts() > (1 if pod and pod["spec"].get("nodeName") else 0):
         return None  # an earlier pod was there; this one follows it
-    started = ((observed.own_job() or {}).get("status") or {}).get("startTime")  # set anew after a suspension
-    created: str = (observed.video_job or {})["metadata"]["creationTimestamp"]
-    return moment(started or created) + timedelta(seconds=spec["startDeadlineSeconds"])
+    since = _waits_since(observed)
+    return since and since + timedelta(seconds=spec["startDeadlineSeconds"])
+
+
+def _waits_since(observed: Observed) -> datetime | None:
+    """Since when the job could have had a pod; None where a suspension ends only now.
+
+    The Job controller sets startTime anew when it sees that a Job goes on, and takes back the condition Suspended with
+    that. A job that was held in a queue has no Job until this look makes it.
+    """
+    job = observed.own_job()
+    if job is None:
+        created: str = (observed.video_job or {})["metadata"]["creationTimestamp"]
+        return None if observed.phase == Phase.QUEUED else moment(created)
+    is_held = bool(job["spec"].get("suspend")) or true_condition(job, "Suspended") is not None
+    if is_held and not observed.is_queued():
+        return None
+    return moment((job.get("status") or {}).get("startTime") or job["metadata"]["creationTimestamp"])
 
 
 def lost_pod(observed: Observed, now: datetime) -> Manifest | None:

@@ -73,6 +73,31 @@ def test_after_a_suspension_the_start_deadline_begins_anew() -> None:
     assert decide(world, timedelta(minutes=6))[1]["phase"] == "Failed"
 
 
+@pytest.mark.parametrize(
+    "world",
+    [
+        # the Job never had a pod, so it has no startTime; this look lets it go on
+        observed(video_job(startDeadlineSeconds=60), job(suspend=True, Suspended="JobSuspended")),
+        # it goes on, and the Job controller has not seen it yet
+        observed(video_job(startDeadlineSeconds=60), job(Suspended="JobSuspended")),
+        # held in a queue it has no Job; this look makes it
+        observed(video_job(startDeadlineSeconds=60, status={"phase": "Queued"}, labels={QUEUE_LABEL: "gpu"})),
+    ],
+)
+def test_a_job_that_is_resumed_after_its_start_deadline_goes_on(world: Observed) -> None:
+    actions, status = decide(world, timedelta(hours=2))
+    assert status["phase"] != "Failed"
+    assert not [action for action in actions if isinstance(action, DeleteJob)]
+
+
+def test_the_start_deadline_of_a_job_in_a_queue_counts_from_its_job() -> None:
+    made_later = job(suspend=True, Suspended="JobSuspended")
+    made_later["metadata"]["creationTimestamp"] = timestamp(CREATED + timedelta(hours=2))
+    world = observed(video_job(startDeadlineSeconds=60, labels={QUEUE_LABEL: "gpu"}), made_later)
+    assert decide(world, timedelta(hours=2, seconds=59))[1]["phase"] == "Queued"
+    assert decide(world, timedelta(hours=2, seconds=60))[1]["reason"] == "StartDeadlineExceeded"
+
+
 def test_a_run_that_the_kubelet_ended_for_its_deadline_ends_the_job_and_keeps_the_pod() -> None:
     over = pod(phase="Failed", state=ended(75))
     over["status"]["reason"] = "DeadlineExceeded"

@@ -96,6 +96,7 @@ def job(*, owner: str = UID, suspend: bool = False, **conditions: str) -> Manife
             **made["metadata"],
             "uid": JOB_UID,
             "resourceVersion": "11",
+            "creationTimestamp": "2025-09-14T12:00:00Z",
             "ownerReferences": [{"uid": owner, "controller": True}],
         },
         "spec": {**made["spec"], "suspend": suspend},
