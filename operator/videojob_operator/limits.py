@@ -77,7 +77,7 @@ def nowhere_due(observed: Observed, summary: Summary) -> datetime | None:
 
 
 def start_due(observed: Observed) -> datetime | None:
-    """Return when startDeadlineSeconds pass; None where there are none, while the job is held, or once a pod has run."""
+    """Return when startDeadlineSeconds pass; None where there are none, the job is held, or a pod has run."""
     spec, pod = _spec(observed), observed.current_pod()
     if "startDeadlineSeconds" not in spec or spec.get("suspend") or (pod and has_started(pod)):
         return None

@@ -241,7 +241,7 @@ class ClusterModel:
             pod["metadata"].setdefault("deletionTimestamp", timestamp(self.now + timedelta(seconds=GRACE_SECONDS)))
 
     def remove_ended_pods(self) -> None:
-        """Take away the pods that have ended, as a drain or an autoscaler does: the Job controller counts them first."""
+        """Take away the pods that have ended, as a drain does: the Job controller counts them first."""
         self.pods = [pod for pod in self.pods if not has_ended(pod) or pod["metadata"]["uid"] not in self._counted]
 
     def end_deleted_pods(self) -> None:

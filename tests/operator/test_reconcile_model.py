@@ -137,9 +137,14 @@ class Life(RuleBasedStateMachine):
     def kubelet_ends_what_is_deleted(self) -> None:
         self.cluster.end_deleted_pods()
 
-    @rule()
-    def ended_pods_are_taken_away(self) -> None:
+    @rule(code=st.sampled_from([0, 1, 75]))
+    def renderer_ends_and_its_pod_is_taken_away(self, code: int) -> None:
+        """No operator has seen its end."""
+        self.operator_and_cluster_go_on()
+        self.cluster.end_pod(code)
+        self.cluster.sync_job()
         self.cluster.remove_ended_pods()
+        self.act(self.cluster.observe())
 
     @rule(there=st.booleans())
     def somebody_else_uses_the_name(self, *, there: bool) -> None:
