@@ -4,6 +4,8 @@ Its event handlers only refresh the cache and put a key into the queue. Kopf's o
 finalizers would write to each VideoJob, the prompt included, and are switched off.
 """
 
+import asyncio
+import math
 from typing import Any
 
 import kopf
@@ -27,7 +29,26 @@ _GROUPS = {
     Kind.PODS: ("", "v1"),
 }
 
-CONNECTIONS = 64  # Kopf's own session has no limit: 1,167 sockets were seen in a burst
+SPARE_CONNECTIONS = 16
+"""Beside one for each watch, which has it for as long as it lives: one that waits for another's sees nothing meanwhile.
+Kopf's own session has no limit: 1,167 sockets were seen in a burst."""
+
+
+LOGIN_SECONDS = 5.0
+"""From one login to the next: Kopf asks for one after each 401, at once, and a new session costs a TLS handshake."""
+
+
+class _Pace:
+    """Keeps logins apart: an API server that knows nobody for a while is not asked in a hot loop."""
+
+    def __init__(self) -> None:
+        self._last = -math.inf
+
+    async def keep(self) -> None:
+        """Wait until the next login may be made."""
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(max(0.0, self._last + LOGIN_SECONDS - clock()))
+        self._last = clock()
 
 
 class _NoDiffBase(DiffBaseStorage):
@@ -94,10 +115,13 @@ def build_registry(
     async def stop(**_: Any) -> None:
         await controller.stop()
 
+    pace = _Pace()
+
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.AiohttpSession:
+        await pace.keep()
         session = credentials.session(
-            connections=CONNECTIONS,
+            connections=lists.watches + SPARE_CONNECTIONS,
             timeout_seconds=WATCH_SECONDS + 60,
             middlewares=(watch_from_our_lists,),
         )

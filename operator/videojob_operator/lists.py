@@ -23,6 +23,11 @@ class Lists:
         self._namespaces = namespaces
         self._unwatched: dict[tuple[Kind, str], int] = {}
 
+    @property
+    def watches(self) -> int:
+        """How many watches go on from these lists, all at once."""
+        return len(self._namespaces) * len(SELECTORS)
+
     async def begin(self) -> None:
         """Take in everything for the first time; the first watch of each kind goes on from here."""
         self._unwatched = await self.take_in_everything()
