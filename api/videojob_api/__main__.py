@@ -84,8 +84,9 @@ async def _try(settings: Settings) -> None:
 
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()  # "::" is all addresses, IPv4 ones included
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048, dualstack_ipv6=both)
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise ConfigurationError(f"cannot listen on {where} ({HOST}, {PORT}): {error.strerror}") from error

@@ -3,13 +3,28 @@
 Tasks in Kopf's loop would also hold up its shutdown for five seconds: it takes every task for its own.
 """
 
+import socket
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 
 from videojob.errors import ConfigurationError
 from videojob_operator.health import Health
 from videojob_operator.metrics import CONTENT_TYPE, Metrics
+
+
+class _Server(ThreadingHTTPServer):
+    """Listens on all addresses of both families: a kubelet probes the pod's own, in some clusters an IPv6 one."""
+
+    address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+    daemon_threads = True
+
+    def server_bind(self) -> None:
+        """Bind. Not by HTTPServer's own way, which asks the name service for a name that nobody reads."""
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        TCPServer.server_bind(self)
 
 
 def serve(health: Health, metrics: Metrics, port: int) -> ThreadingHTTPServer:
@@ -40,9 +55,8 @@ def serve(health: Health, metrics: Metrics, port: int) -> ThreadingHTTPServer:
             """Probes come every few seconds and say nothing."""
 
     try:
-        server = ThreadingHTTPServer(("", port), Handler)
+        server = _Server(("", port), Handler)
     except OSError as error:
         raise ConfigurationError(f"cannot serve probes on port {port}: {error.strerror}") from error
-    server.daemon_threads = True
     threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
     return server

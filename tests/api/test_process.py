@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import httpx
 import pytest
 from tests.api.conftest import environment_of
 
+from videojob_api.__main__ import _listen
 from videojob_api.settings import Settings
 
 SECRET = "a squirrel that nobody may read of"
@@ -64,6 +66,13 @@ def test_a_port_in_use_is_told_in_one_sentence(complete: dict[str, str]) -> None
     assert ended.returncode == 2
     assert "Address already in use" in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_all_addresses_of_ipv6_are_those_of_ipv4_as_well(dead_settings: Settings) -> None:
+    with _listen(replace(dead_settings, host="::", port=0)) as listener:
+        port = listener.getsockname()[1]
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
 
 
 @pytest.mark.cluster
