@@ -14,6 +14,7 @@ from videojob import resource
 from videojob.names import MANAGED_BY, MANAGED_BY_LABEL
 from videojob_operator.credentials import Credentials
 from videojob_operator.errors import Conflict, KubernetesUnavailable, Refused
+from videojob_operator.job import held
 from videojob_operator.manifests import Key, Kind, Manifest
 from videojob_operator.server_clock import ServerClock
 
@@ -101,7 +102,8 @@ class Client:
         Raises:
             Conflict: it is gone, or another Job has its name.
         """
-        patch = {"metadata": {"uid": uid}, "spec": {"suspend": suspend}}
+        meta = {"uid": uid, "annotations": held(suspend=suspend)}
+        patch = {"metadata": meta, "spec": {"suspend": suspend}}
         return await self._call("PATCH", self._url(Kind.JOBS, *key), json=patch, headers=_MERGE_PATCH)
 
     async def patch_status(self, key: Key, observed: Manifest, fields: Manifest) -> Manifest:

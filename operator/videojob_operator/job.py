@@ -23,6 +23,9 @@ FAILURES_BEFORE = f"{resource.GROUP}/failures-before"
 MAX_INTERRUPTIONS = f"{resource.GROUP}/max-interruptions"
 """Annotations of a Job: what its VideoJob's earlier Jobs have used up, and what the profile allowed."""
 
+HOLDS = f"{resource.GROUP}/held"
+"""Annotation of a Job: whether the operator holds it, for `spec.suspend`. Else it is for others to let it go on."""
+
 JOB_TTL_SECONDS = 3600  # the truth is in the VideoJob; an hour leaves time to read the logs
 GRACE_SECONDS = 120  # a denoising step and an upload fit in
 USER = 65532
@@ -87,6 +90,7 @@ def build_job(
             "labels": labels,
             "annotations": {
                 MAX_INTERRUPTIONS: str(profile.max_interruptions),
+                **held(suspend=bool(spec.get("suspend"))),
                 **({FAILURES_BEFORE: str(past.failures)} if past.failures else {}),
             },
             "ownerReferences": [_owner(meta)],
@@ -109,6 +113,17 @@ def number_of(job: Manifest, annotation: str, default: int = 0) -> int:
     """Read a number that `build_job` wrote on a Job; the default where it is not there or was tampered with."""
     text = job["metadata"].get("annotations", {}).get(annotation, "")
     return int(text) if text.isdigit() else default
+
+
+def held(*, suspend: bool) -> dict[str, str]:
+    """Return the annotation that goes with a suspension by the operator, or with its end."""
+    return {HOLDS: str(suspend).lower()}
+
+
+def is_held(job: Manifest) -> bool:
+    """Tell whether the operator has suspended a Job; one of a version that did not note it down counts as such."""
+    noted: str | None = job["metadata"].get("annotations", {}).get(HOLDS)
+    return bool(job["spec"].get("suspend")) and noted != "false"
 
 
 def _labels(meta: Manifest) -> dict[str, str]:

@@ -18,6 +18,7 @@ from videojob_operator.nodes import node_of
 EVENTS_SECONDS = 5.0
 WORKLOADS_SECONDS = 30.0
 NODES_SECONDS = 30.0
+KUEUE_VERSIONS = ("v1beta2", "v1beta1")  # from Kueue 0.15 on, and before
 REFUSED_SECONDS = 600.0  # rights are seldom given while one waits for them
 
 _WARNINGS = "type=Warning,reason!=FailedScheduling,involvedObject.kind!=VideoJob"
@@ -56,11 +57,19 @@ class Lookups:
             listed = await self._list(path, EVENTS_SECONDS, _by_object, fieldSelector=_WARNINGS)
             events = tuple((listed or {}).get(wanted.events_of, ()))
         if wanted.workload_of:
-            path = f"/apis/kueue.x-k8s.io/v1beta1/namespaces/{namespace}/workloads"
-            workload = (await self._list(path, WORKLOADS_SECONDS, _by_controller) or {}).get(wanted.workload_of)
+            workload = (await self._workloads(namespace)).get(wanted.workload_of)
         if wanted.nodes:
             nodes = await self._list("/api/v1/nodes", NODES_SECONDS, lambda items: tuple(map(node_of, items)))
         return Evidence(events, workload, nodes)
+
+    async def _workloads(self, namespace: str) -> dict[str, Manifest]:
+        """Return the Workloads by the uids of their Jobs, in the newest version that is served."""
+        for version in KUEUE_VERSIONS:
+            path = f"/apis/kueue.x-k8s.io/{version}/namespaces/{namespace}/workloads"
+            found: dict[str, Manifest] | None = await self._list(path, WORKLOADS_SECONDS, _by_controller)
+            if found is not None:
+                return found
+        return {}
 
     async def _list(self, path: str, seconds: float, digest: Callable[[list[Manifest]], Any], **parameters: str) -> Any:
         """Return the digest of a list; None where it may not be read."""

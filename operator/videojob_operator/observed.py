@@ -49,8 +49,12 @@ class Observed:
         return bool((self.video_job or {})["spec"].get("suspend"))
 
     def is_queued(self) -> bool:
-        """Tell whether Kueue decides when the Job runs."""
-        return QUEUE_LABEL in (self.video_job or {})["metadata"].get("labels", {})
+        """Tell whether Kueue decides when the Job runs.
+
+        The Job says so where there is one: Kueue gives it the label of a namespace's default queue.
+        """
+        owner = self.own_job() or self.video_job or {}
+        return QUEUE_LABEL in owner["metadata"].get("labels", {})
 
     def own_job(self) -> Manifest | None:
         """Return the Job if this VideoJob is its controller."""

@@ -21,7 +21,7 @@ from videojob.resolve import ResolvedRequest, resolve
 from videojob_operator import limits
 from videojob_operator.endings import hit_gpu_fault
 from videojob_operator.evidence import NO_EVIDENCE, Evidence
-from videojob_operator.job import Past, build_job, request_of
+from videojob_operator.job import Past, build_job, is_held, request_of
 from videojob_operator.manifests import Manifest, is_deleting, true_condition, uid_of
 from videojob_operator.observed import Observed, has_ended
 from videojob_operator.settings import Profile, Settings
@@ -268,8 +268,8 @@ def _why_not_yet(observed: Observed, profile: Profile, now: datetime) -> Summary
     if observed.foreign_job():
         message = "a Job of this name belongs to something else; waiting for it to go"
         return Summary(Phase.PENDING, Reason.NAME_IN_USE, message, "delete that Job, or choose another name")
-    if observed.wants_suspension() and observed.is_queued():
-        return HELD
+    if observed.wants_suspension() and (observed.is_queued() or "jobName" in observed.status):
+        return HELD  # the next one might be queued as the last one was, though the VideoJob has no label
     if gave_up := limits.too_many_interruptions(observed, profile.max_interruptions):
         return gave_up
     former = limits.former_pod(observed, now)
@@ -296,9 +296,12 @@ def _accept(video_job: Manifest, settings: Settings) -> _Accepted | Summary:
 
 
 def _suspension(observed: Observed, job: Manifest) -> list[Action]:
-    """Suspend or resume the Job as the spec says. A Job in a queue is suspended and resumed by the queue alone."""
-    wanted, suspended = observed.wants_suspension(), bool(job["spec"].get("suspend"))
-    if wanted == suspended or is_deleting(job) or observed.is_queued():
+    """Suspend or resume the Job as the spec says. A Job in a queue is suspended and resumed by the queue alone.
+
+    One that others suspended goes on when they let it; where the user wants to hold it as well, that is noted on it.
+    """
+    wanted = observed.wants_suspension()
+    if wanted == is_held(job) or is_deleting(job) or observed.is_queued():
         return []
     return [SuspendJob(uid_of(job), wanted)]
 

@@ -12,7 +12,7 @@ from tests.operator import worlds as w
 from tests.operator.worlds import NOW, Manifest
 
 from videojob_operator.endings import overran, was_interrupted
-from videojob_operator.job import GRACE_SECONDS
+from videojob_operator.job import GRACE_SECONDS, held, is_held
 from videojob_operator.limits import LOST_SECONDS, failed_by_us
 from videojob_operator.manifests import controller_uid, is_deleting, moment, timestamp
 from videojob_operator.nodes import nodes_avoided
@@ -135,9 +135,10 @@ class ClusterModel:
                     self.ended.append(uid)
             case SuspendJob(uid, suspend):
                 job = self._require_job(uid)
-                assert not fresh or bool(job["spec"].get("suspend")) != suspend
+                assert not fresh or is_held(job) != suspend
                 self.is_exact &= fresh
                 job["spec"]["suspend"] = suspend
+                job["metadata"]["annotations"] |= held(suspend=suspend)
             case FailPod(_, uid):
                 self._fail_pod(uid)
             case SetStatus(fields, _):

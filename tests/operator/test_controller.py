@@ -82,7 +82,8 @@ async def test_a_job_is_suspended_only_if_it_is_the_one_that_was_seen(live: Live
     async with operator_on(api, live) as works:
         await works.controller.start()
         await eventually(lambda: bool(api.written("PATCH", "jobs")), "the suspension")
-    assert api.written("PATCH", "jobs") == [{"metadata": {"uid": w.JOB_UID}, "spec": {"suspend": True}}]
+    noted = {"uid": w.JOB_UID, "annotations": {"videojob.dev/held": "true"}}
+    assert api.written("PATCH", "jobs") == [{"metadata": noted, "spec": {"suspend": True}}]
 
 
 async def test_before_a_job_is_made_again_its_pods_are_looked_at_afresh(live: LiveSettings) -> None:

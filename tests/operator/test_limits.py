@@ -92,6 +92,7 @@ def test_a_job_that_is_resumed_after_its_start_deadline_goes_on(world: Observed)
 
 def test_the_start_deadline_of_a_job_in_a_queue_counts_from_its_job() -> None:
     made_later = job(suspend=True, Suspended="JobSuspended")
+    made_later["metadata"]["labels"][QUEUE_LABEL] = "gpu"
     made_later["metadata"]["creationTimestamp"] = timestamp(CREATED + timedelta(hours=2))
     world = observed(video_job(startDeadlineSeconds=60, labels={QUEUE_LABEL: "gpu"}), made_later)
     assert decide(world, timedelta(hours=2, seconds=59))[1]["phase"] == "Queued"

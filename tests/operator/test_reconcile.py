@@ -158,5 +158,26 @@ def test_suspend_and_resume_reach_the_job() -> None:
 
 
 def test_a_job_in_a_queue_is_resumed_by_the_queue_alone() -> None:
-    queued = video_job(labels={"kueue.x-k8s.io/queue-name": "gpu"})
-    assert SuspendJob not in kinds(decide(observed(queued, job(suspend=True))))
+    of_default_queue = job(suspend=True)  # Kueue gives the label to the Job alone
+    of_default_queue["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = "default"
+    assert SuspendJob not in kinds(decide(observed(None, of_default_queue)))
+
+
+def test_a_job_that_others_suspended_is_resumed_by_them_unless_the_user_holds_it_as_well() -> None:
+    theirs = job()
+    theirs["spec"]["suspend"] = True
+    assert SuspendJob not in kinds(decide(observed(None, theirs)))
+    assert SuspendJob(JOB_UID, suspend=True) in decide(observed(video_job(suspend=True), theirs)).actions
+    assert SuspendJob not in kinds(decide(observed(video_job(suspend=True), job(suspend=True))))
+
+
+def test_a_job_suspended_by_a_version_that_did_not_note_it_down_is_resumed() -> None:
+    former = job(suspend=True)
+    del former["metadata"]["annotations"]["videojob.dev/held"]
+    assert SuspendJob(JOB_UID, suspend=False) in decide(observed(None, former)).actions
+
+
+def test_a_job_that_a_default_queue_would_take_up_again_and_again_is_not_made_while_the_user_holds_it() -> None:
+    begun = video_job(suspend=True, status={"phase": "Queued", "jobName": "squirrel"})
+    assert CreateJob in kinds(decide(observed(video_job(suspend=True))))
+    assert CreateJob not in kinds(decide(observed(begun)))

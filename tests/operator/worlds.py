@@ -90,7 +90,7 @@ def built_job(manifest: Manifest) -> Manifest:
 
 def job(*, owner: str = UID, suspend: bool = False, **conditions: str) -> Manifest:
     """Return the Job; `conditions` are its true ones with their reasons, such as Failed="DeadlineExceeded"."""
-    made = built_job(video_job())
+    made = built_job(video_job(suspend=suspend))
     return {
         "metadata": {
             **made["metadata"],
