@@ -128,6 +128,7 @@ class Controller:
     async def _look(self, key: Key) -> None:
         """Reconcile one key."""
         cache = self._context.cache
+        self._context.turns.leave(key)
         observed = cache.observe(key)
         if observed.foreign_job() and observed.phase not in TERMINAL_PHASES:
             await self._refresh(key, observed)  # no watch tells of Jobs that are not ours
@@ -201,6 +202,8 @@ class Controller:
     async def _report_rejection(self, key: Key, observed: Observed, message: str) -> None:
         """Show the cluster's own words; the back-off of the queue tries again."""
         summary = Summary(Phase.PENDING, *why_refused(message, "the Job"))
+        if summary.reason is Reason.QUOTA_EXCEEDED:
+            self._context.turns.wait(key, (observed.video_job or {})["metadata"]["creationTimestamp"])
         fields = difference(derive_status(observed, summary, self._context.clock()), observed.status)
         if fields:
             await self._set_status(key, observed, fields)

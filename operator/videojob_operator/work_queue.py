@@ -35,6 +35,11 @@ class WorkQueue:
             if key not in self._active:
                 self._ready.put_nowait(key)
 
+    def begin_anew(self, key: Key) -> None:
+        """Have a key looked at, soon, and with short pauses again if it fails."""
+        self._failures.pop(key, None)
+        self.add(key)
+
     def add_later(self, key: Key, seconds: float) -> None:
         """Have a key looked at after some time. It has one timer: of two wishes the earlier one holds."""
         loop = asyncio.get_running_loop()

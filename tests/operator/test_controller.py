@@ -46,6 +46,28 @@ async def test_a_limit_passes_on_time_while_the_cluster_refuses_the_job(live: Li
     assert status(api)["reason"] == "StartDeadlineExceeded"
 
 
+async def test_room_in_a_quota_is_for_the_oldest_however_often_it_was_refused(live: LiveSettings) -> None:
+    full = [True]
+    other = w.job(owner="other")
+    other["metadata"] |= {"name": "other", "uid": "uid-of-other"}
+    young = video_job()
+    young["metadata"] |= {"name": "young", "uid": "uid-of-young", "creationTimestamp": "2025-09-14T12:05:00Z"}
+    at_job = ("POST", "jobs")
+    api = ScriptedApi(refuse=lambda *what: "exceeded quota" if full[0] and what == at_job else None)
+    for kind, manifest in ((Kind.VIDEO_JOBS, video_job()), (Kind.VIDEO_JOBS, young), (Kind.JOBS, other)):
+        api.put(kind, manifest)
+    async with operator_on(api, live) as works:
+        keys = (KEY, Key("studio", "young"))
+        for key in keys:
+            works.context.queue._failures[key] += MANY_FAILURES  # so the next try is minutes away
+        await works.controller.start()
+        await eventually(lambda: len(works.context.turns._waiting) == len(keys), "both refused")
+        full[0] = False
+        works.context.forget(Kind.JOBS, api.objects["jobs"].pop("other"))
+        await eventually(lambda: bool(api.written("POST", "jobs")), "a Job")
+    assert [made["metadata"]["name"] for made in api.written("POST", "jobs")] == ["squirrel"]
+
+
 @pytest.mark.parametrize("kind", list(Kind))
 async def test_what_is_deleted_while_a_list_is_read_does_not_come_back_with_it(kind: Kind, live: LiveSettings) -> None:
     manifest = {Kind.VIDEO_JOBS: video_job(), Kind.JOBS: w.job(), Kind.PODS: w.pod()}[kind]
