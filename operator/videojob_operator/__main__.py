@@ -60,7 +60,7 @@ class Operator:
     def __post_init__(self) -> None:
         self.queue = WorkQueue(jitter=lambda: random.uniform(0.5, 1))
         self.live = LiveSettings(self.settings, os.environ)
-        self.metrics = Metrics(self.cache.phases, self.queue.__len__, self.live)
+        self.metrics = Metrics(self.cache.phases, self.cache.held, self.queue.__len__, self.live)
 
     async def run(self) -> None:
         """Run until SIGTERM, as a standby or at work."""

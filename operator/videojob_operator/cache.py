@@ -22,6 +22,8 @@ from videojob_operator.lean import lean
 from videojob_operator.manifests import Key, Kind, Manifest, key_of, uid_of
 from videojob_operator.observed import Observed
 
+_WAITING = frozenset({Phase.PENDING.value, Phase.QUEUED.value})
+
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
@@ -30,12 +32,14 @@ class _Kept:
     uid: str
     version: int
     phase: str
+    held: bool
     text: bytes
 
     @classmethod
     def of(cls, kind: Kind, manifest: Manifest) -> Self:
         phase = manifest.get("status", {}).get("phase", Phase.PENDING.value)
-        return cls(uid_of(manifest), _version(manifest), phase, json.dumps(lean(kind, manifest)).encode())
+        held = kind is Kind.VIDEO_JOBS and phase in _WAITING and bool(manifest["spec"].get("suspend"))
+        return cls(uid_of(manifest), _version(manifest), phase, held, json.dumps(lean(kind, manifest)).encode())
 
     def read(self) -> Manifest:
         manifest: Manifest = json.loads(self.text)
@@ -79,8 +83,14 @@ class Cache:
 
     def phases(self) -> list[str]:
         """Return the phase of every VideoJob. Safe to call from another thread: lists of dicts are made at once."""
-        objects = [found for named in list(self._objects[Kind.VIDEO_JOBS].values()) for found in list(named.values())]
-        return [found.phase for found in objects]
+        return [found.phase for found in self._video_jobs()]
+
+    def held(self) -> int:
+        """Count the VideoJobs that wait because their users hold them. Safe to call from another thread, likewise."""
+        return sum(found.held for found in self._video_jobs())
+
+    def _video_jobs(self) -> list[_Kept]:
+        return [found for named in list(self._objects[Kind.VIDEO_JOBS].values()) for found in list(named.values())]
 
     def absorb(self, kind: Kind, manifest: Manifest, listed_at: int = 0) -> Key | None:
         """Take in an object, unless this version of it or a newer one is known.

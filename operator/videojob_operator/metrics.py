@@ -39,12 +39,17 @@ class Metrics:
 
     Args:
         phases: returns the phase of every VideoJob in the cache; called by the thread that serves the scrape.
+        held: returns how many of those that wait are held by `spec.suspend`; likewise.
         queue_length: returns how many VideoJobs wait to be looked at; likewise.
         live: holds the names of profiles that an administrator gave; others are counted as unknown.
     """
 
     def __init__(
-        self, phases: Callable[[], Iterable[str]], queue_length: Callable[[], int], live: LiveSettings
+        self,
+        phases: Callable[[], Iterable[str]],
+        held: Callable[[], int],
+        queue_length: Callable[[], int],
+        live: LiveSettings,
     ) -> None:
         registry = CollectorRegistry()
         labels = ("model", "profile")
@@ -71,6 +76,12 @@ class Metrics:
         )
         self.webhooks = Counter("videojob_webhook_attempts", "Webhook deliveries.", ("outcome",), registry=registry)
         self.leader = Gauge("videojob_operator_leader", "1 in the operator that acts, else 0.", registry=registry)
+        on_hold = Gauge(
+            "videojob_held_jobs",
+            "VideoJobs, pending or queued, that spec.suspend holds.",
+            registry=registry,
+        )
+        on_hold.set_function(held)
         waiting = Gauge("videojob_operator_queue_length", "VideoJobs that wait to be looked at.", registry=registry)
         waiting.set_function(queue_length)
         good = Gauge(

@@ -421,7 +421,7 @@ def test_alerts_and_dashboard_ask_for_metrics_that_operator_and_api_have(
         (tmp_path / name).write_text(content)
     told = monitoring.environment("videojob-operator")
     env = {name: value.replace("/etc/videojob/", f"{tmp_path}/") for name, value in told.items()}
-    metrics = Metrics(lambda: ["Pending"], lambda: 0, LiveSettings(read_settings(env), env))
+    metrics = Metrics(lambda: ["Pending"], lambda: 0, lambda: 0, LiveSettings(read_settings(env), env))
     text = (metrics.render() + ApiMetrics().render()).decode()
     kinds = dict(re.findall(r"(?m)^# TYPE (\S+) (\S+)$", text))
     known = {f"{name}_bucket" if kind == "histogram" else name for name, kind in kinds.items()}

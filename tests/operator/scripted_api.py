@@ -140,7 +140,7 @@ async def operator_on(api: ScriptedApi, live: LiveSettings, *, at: datetime = NO
         client = Client(Credentials(url, ssl.create_default_context(), None, "studio"), lambda _method, _code: None)
         cache, queue, may_act = Cache(), WorkQueue(jitter=lambda: 1.0), asyncio.Event()
         may_act.set()
-        metrics = Metrics(cache.phases, queue.__len__, live)
+        metrics = Metrics(cache.phases, cache.held, queue.__len__, live)
         context = Context(client, cache, queue, metrics, lambda: at + timedelta(seconds=loop.time() - began), may_act)
         sender = WebhookClient(())
         lists = Lists(context, ("studio",))

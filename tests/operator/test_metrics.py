@@ -16,6 +16,7 @@ RESOLVED = {"resolved": {"model": "CogVideoX-2b"}}
 def new_metrics(*phases: str) -> Metrics:
     return Metrics(
         lambda: phases,
+        lambda: 2,
         lambda: 3,
         LiveSettings(w.SETTINGS, {"VIDEOJOB_CATALOGUE": __file__, "VIDEOJOB_PROFILES": __file__}),
     )
@@ -91,6 +92,7 @@ def test_gauges_are_read_when_asked_and_show_every_phase() -> None:
     assert sample(metrics, "videojob_jobs", {"phase": "Running"}) == 2
     assert sample(metrics, "videojob_jobs", {"phase": "Cancelled"}) == 0
     assert 'videojob_jobs{phase="Cancelled"} 0.0' in metrics.render().decode()
+    assert sample(metrics, "videojob_held_jobs") == 2
     assert sample(metrics, "videojob_operator_queue_length") == 3
     assert sample(metrics, "videojob_operator_leader") == 0
     assert sample(metrics, "videojob_operator_build_info") == 1

@@ -172,3 +172,13 @@ def test_a_full_list_keeps_what_it_holds() -> None:
     cache.absorb(Kind.VIDEO_JOBS, listed)
     assert cache.drop_ghosts(Kind.VIDEO_JOBS, "studio", {listed["metadata"]["uid"]}, 20) == set()
     assert cache.observe(KEY).video_job is not None
+
+
+def test_what_a_user_holds_is_counted_while_it_waits_and_not_while_it_still_runs_or_is_over() -> None:
+    cache = Cache()
+    for phase, expected in (("Queued", 1), ("Running", 0), ("Pending", 1), ("Succeeded", 0)):
+        cache.absorb(Kind.VIDEO_JOBS, versioned(w.video_job(suspend=True, status={"phase": phase}), 20))
+        assert cache.held() == expected
+        cache.forget(Kind.VIDEO_JOBS, w.video_job())
+    cache.absorb(Kind.VIDEO_JOBS, w.video_job(status={"phase": "Queued"}))
+    assert cache.held() == 0
