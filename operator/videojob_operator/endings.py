@@ -6,6 +6,7 @@ The renderer's last words win over what Kubernetes says, because the renderer kn
 from videojob.exits import ExitCode
 from videojob.reasons import Reason
 from videojob_operator.diagnosis import Diagnosis
+from videojob_operator.job import FINAL_EXIT_CODES
 from videojob_operator.manifests import Manifest, true_condition
 from videojob_operator.observed import has_ended, last_words, termination
 
@@ -40,7 +41,8 @@ def why_ended(pod: Manifest) -> Diagnosis | None:
     """Say why a pod ended early, or is made to; None where it is not."""
     if overran(pod):
         return _hinted(Reason.DEADLINE_EXCEEDED, "the run took longer than activeDeadlineSeconds")
-    if disruption := true_condition(pod, "DisruptionTarget"):
+    disruption = true_condition(pod, "DisruptionTarget")
+    if disruption and not was_refused(pod):
         return _disrupted(pod, disruption)
     ended = termination(pod)
     if ended is None or ended["exitCode"] == ExitCode.OK:
@@ -67,9 +69,15 @@ def overran(pod: Manifest) -> bool:
     return bool(status.get("phase") == "Failed" and status.get("reason") == "DeadlineExceeded")
 
 
+def was_refused(pod: Manifest) -> bool:
+    """Tell whether the renderer ended with a code that no other pod would change, whatever else befell its pod."""
+    ended = termination(pod)
+    return ended is not None and ended["exitCode"] in FINAL_EXIT_CODES
+
+
 def was_interrupted(pod: Manifest) -> bool:
     """Tell whether a pod has ended in a way that the Job's podFailurePolicy does not count."""
-    if not has_ended(pod) or overran(pod):
+    if not has_ended(pod) or overran(pod) or was_refused(pod):
         return False
     ended = termination(pod)
     interrupted = ended is not None and ended["exitCode"] == ExitCode.INTERRUPTED

@@ -29,6 +29,7 @@ HOLDS = f"{resource.GROUP}/held"
 JOB_TTL_SECONDS = 3600  # the truth is in the VideoJob; an hour leaves time to read the logs
 GRACE_SECONDS = 120  # a denoising step and an upload fit in
 USER = 65532
+FINAL_EXIT_CODES = frozenset({ExitCode.INVALID_REQUEST, ExitCode.CONTENT_REFUSED})  # no other pod would change it
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 TOKEN_SECONDS = 3600
 NODE_LOST_SECONDS = 60  # how long an unreachable node may keep its pod
@@ -153,9 +154,9 @@ def _failure_rules() -> list[Manifest]:
         values = sorted(int(code) for code in codes)
         return {"action": action, "onExitCodes": {"containerName": CONTAINER, "operator": "In", "values": values}}
 
-    return [
+    return [  # the first that fits decides: what was refused in a pod that is being drained stays refused
+        on_exit("FailJob", *FINAL_EXIT_CODES),
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-        on_exit("FailJob", ExitCode.INVALID_REQUEST, ExitCode.CONTENT_REFUSED),
         on_exit("Ignore", ExitCode.INTERRUPTED),
     ]
 

@@ -13,7 +13,7 @@ from videojob.exits import ExitCode
 from videojob.phases import TERMINAL_PHASES, Phase, Stage
 from videojob.reasons import Reason
 from videojob_operator.diagnosis import Diagnosis, diagnose, why_not_running
-from videojob_operator.endings import has_failed, hit_gpu_fault, overran, why_ended
+from videojob_operator.endings import has_failed, hit_gpu_fault, overran, was_refused, why_ended
 from videojob_operator.evidence import NO_EVIDENCE, Evidence
 from videojob_operator.job import FAILURES_BEFORE, number_of
 from videojob_operator.manifests import Manifest, timestamp, true_condition
@@ -37,9 +37,6 @@ class Summary:
 HELD = Summary(Phase.QUEUED, Reason.SUSPENDED, "spec.suspend is true")
 """The Job is suspended, or not made, because the user wants it so."""
 
-
-FINAL_EXIT_CODES = frozenset({ExitCode.INVALID_REQUEST, ExitCode.CONTENT_REFUSED})
-"""The Job's podFailurePolicy fails the Job at these; the pod tells it a second earlier."""
 
 REFUSALS = frozenset({Reason.INVALID_REQUEST, Reason.UNKNOWN_MODEL, Reason.UNKNOWN_PROFILE})
 
@@ -101,7 +98,7 @@ def _of_pod(status: Manifest, pod: Manifest, evidence: Evidence) -> Summary:
     if ended and ended["exitCode"] == ExitCode.OK:
         return Summary(Phase.UPLOADING, Reason.UPLOADING, "the renderer has ended; its last report is on its way")
     if why := why_ended(pod):
-        if overran(pod) or (ended and ended["exitCode"] in FINAL_EXIT_CODES):
+        if overran(pod) or was_refused(pod):
             return Summary(Phase.FAILED, *why)
         return Summary(Phase.PENDING, Reason.RETRYING, f"another pod follows: {why.message}", why.hint)
     if pod.get("status", {}).get("phase", "Pending") == "Pending":

@@ -11,10 +11,10 @@ from typing import Any
 from tests.operator import worlds as w
 from tests.operator.worlds import NOW, Manifest
 
-from videojob_operator.endings import overran, was_interrupted
+from videojob_operator.endings import overran
 from videojob_operator.job import GRACE_SECONDS, held, is_held
 from videojob_operator.limits import LOST_SECONDS, failed_by_us
-from videojob_operator.manifests import controller_uid, is_deleting, moment, timestamp
+from videojob_operator.manifests import controller_uid, is_deleting, moment, timestamp, true_condition
 from videojob_operator.nodes import nodes_avoided
 from videojob_operator.observed import Observed, has_ended, termination
 from videojob_operator.reconcile import (
@@ -279,12 +279,12 @@ class ClusterModel:
             if not has_ended(pod) or uid in self._counted:
                 continue
             self._counted.add(uid)
-            code = (termination(pod) or {"exitCode": 137})["exitCode"]
-            if code == 0:
+            action = _failure_action(job, pod)
+            if pod["status"]["phase"] == "Succeeded":
                 self._finish(job, "Complete", "CompletionsReached")
-            elif code in (64, 65):
+            elif action == "FailJob":
                 self._finish(job, "Failed", "PodFailurePolicy")
-            elif not was_interrupted(pod):
+            elif action != "Ignore":
                 job["status"]["failed"] = job["status"].get("failed", 0) + 1
                 if job["status"]["failed"] > job["spec"]["backoffLimit"]:
                     self._finish(job, "Failed", "BackoffLimitExceeded")
@@ -325,11 +325,13 @@ class ClusterModel:
                 "containerStatuses": [{"name": "renderer", "state": {"running": {"startedAt": timestamp(self.now)}}}],
             }
 
-    def end_pod(self, code: int, *, reason: str = "") -> None:
+    def end_pod(self, code: int, *, reason: str = "", is_drained: bool = False) -> None:
         """End the container of the pod that runs; with 0 its video is recorded."""
         pod = self.newest_pod()
         if pod is None or pod["status"]["phase"] != "Running":
             return
+        if is_drained:
+            pod["status"]["conditions"] = [{"type": "DisruptionTarget", "status": "True", "message": "drained"}]
         self._end(pod, code, reason)
 
     def _end(self, pod: Manifest, code: int, reason: str = "") -> None:
@@ -352,3 +354,14 @@ class ClusterModel:
 
     def pass_time(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
+
+
+def _failure_action(job: Manifest, pod: Manifest) -> str:
+    """Return what the Job's podFailurePolicy says about the end of a pod: its first rule that fits decides."""
+    code = (termination(pod) or {"exitCode": 137})["exitCode"]
+    for rule in job["spec"]["podFailurePolicy"]["rules"]:
+        if code in rule.get("onExitCodes", {}).get("values", []):
+            return str(rule["action"])
+        if any(true_condition(pod, pattern["type"]) for pattern in rule.get("onPodConditions", [])):
+            return str(rule["action"])
+    return "Count"

@@ -281,6 +281,7 @@ ENDS = [
     (pod(phase="Failed", state=ended(70)), "GpuFault", "CUDA", False),
     (pod(phase="Failed", state=ended(64)), "InvalidRequest", "refused", False),
     (pod(phase="Failed", state=ended(65)), "ContentRefused", "policy", False),
+    (pod(phase="Failed", state=ended(64), conditions=[BY_KUBELET]), "InvalidRequest", "refused", False),
     (pod(phase="Failed", state=ended(75)), "Interrupted", "asked to stop", True),
     (pod(phase="Failed", state=ended(2, "Traceback")), "RendererFailed", "exit code 2: Traceback", False),
     (pod(phase="Failed", state=ended(1, '{"reason": "New", "message": "x"}')), "RendererFailed", "x", False),

@@ -118,6 +118,11 @@ class Life(RuleBasedStateMachine):
         self.cluster.end_pod(code)
 
     @rule()
+    def renderer_refuses_on_a_node_that_is_drained(self) -> None:
+        self.operator_and_cluster_go_on()
+        self.cluster.end_pod(64, is_drained=True)
+
+    @rule()
     def run_takes_too_long(self) -> None:
         self.cluster.end_pod(75, reason="DeadlineExceeded")
 

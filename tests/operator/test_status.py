@@ -125,6 +125,13 @@ CASES = [
     (observed(None, job(), pod(phase="Failed", state=ended(64))), "Failed", "InvalidRequest", "refused"),
     (observed(None, job(), pod(phase="Failed", state=ended(65))), "Failed", "ContentRefused", "policy"),
     (
+        # refused while its node was being drained: the next pod would refuse it as well
+        observed(None, job(), pod(phase="Failed", state=ended(64), conditions=[DISRUPTED])),
+        "Failed",
+        "InvalidRequest",
+        "refused",
+    ),
+    (
         observed(None, job(Failed="BackoffLimitExceeded"), pod(phase="Failed", state=ended(1, WORDS))),
         "Failed",
         "WeightsUnavailable",
