@@ -6,7 +6,7 @@ looked at again at that time; after a restart the same timestamps give the same 
 
 from datetime import datetime, timedelta
 
-from videojob.conditions import ConditionStatus, ConditionType
+from videojob.conditions import ConditionStatus
 from videojob.phases import Phase
 from videojob.reasons import Reason
 from videojob_operator.diagnosis import Diagnosis
@@ -18,6 +18,7 @@ from videojob_operator.observed import Observed, has_ended, has_started
 from videojob_operator.scheduling import speaks_of_taints
 from videojob_operator.settings import Profile
 from videojob_operator.status import Summary, failures, forgiven_interruptions
+from videojob_operator.webhook import ended_at, notified
 
 LOST_SECONDS = 120
 """A pod that has not ended this long after its grace period never will: its node does not answer."""
@@ -166,7 +167,7 @@ def failed_by_us(now: datetime) -> Manifest:
 def deletion_due(observed: Observed) -> datetime | None:
     """Return when ttlSecondsAfterFinished pass; None where there are none."""
     seconds = _spec(observed).get("ttlSecondsAfterFinished")
-    ended = _ended(observed)
+    ended = ended_at(observed.video_job or {})
     if seconds is None or ended is None:
         return None
     due = ended + timedelta(seconds=seconds)
@@ -176,20 +177,8 @@ def deletion_due(observed: Observed) -> datetime | None:
 def _must_still_notify(observed: Observed) -> bool:
     if "webhook" not in _spec(observed):
         return False
-    said: str = _condition(observed, ConditionType.NOTIFIED).get("status", ConditionStatus.UNKNOWN)
+    said: str = notified(observed.video_job or {}).get("status", ConditionStatus.UNKNOWN)
     return said == ConditionStatus.UNKNOWN
-
-
-def _ended(observed: Observed) -> datetime | None:
-    """When the end was written: completionTime may come from the clock of a node."""
-    said = _condition(observed, ConditionType.SUCCEEDED).get("lastTransitionTime")
-    text = said or observed.status.get("completionTime")
-    return moment(text) if text else None
-
-
-def _condition(observed: Observed, kind: ConditionType) -> Manifest:
-    conditions: list[Manifest] = observed.status.get("conditions") or []
-    return next((each for each in conditions if each["type"] == kind), {})
 
 
 def _spec(observed: Observed) -> Manifest:

@@ -21,7 +21,7 @@ from yarl import URL
 from videojob.conditions import ConditionStatus, ConditionType
 from videojob.phases import TERMINAL_PHASES, Phase
 from videojob.reasons import Reason
-from videojob_operator.manifests import Manifest, timestamp, uid_of
+from videojob_operator.manifests import Manifest, moment, timestamp, uid_of
 
 COMPLETED = "video.completed"
 FAILED = "video.failed"
@@ -83,8 +83,19 @@ def is_owed(video_job: Manifest | None) -> bool:
 
 def notified(video_job: Manifest) -> Manifest:
     """Return the condition Notified, empty where there is none."""
+    return _condition(video_job, ConditionType.NOTIFIED)
+
+
+def ended_at(video_job: Manifest) -> datetime | None:
+    """Return when the end was written, by the API server's clock: completionTime may come from that of a node."""
+    text = _condition(video_job, ConditionType.SUCCEEDED).get("lastTransitionTime")
+    text = text or video_job.get("status", {}).get("completionTime")
+    return moment(text) if text else None
+
+
+def _condition(video_job: Manifest, kind: ConditionType) -> Manifest:
     conditions: list[Manifest] = video_job.get("status", {}).get("conditions") or []
-    return next((each for each in conditions if each["type"] == ConditionType.NOTIFIED.value), {})
+    return next((each for each in conditions if each["type"] == kind.value), {})
 
 
 def seconds_to_next_try(since_end_seconds: float) -> float | None:
@@ -94,8 +105,8 @@ def seconds_to_next_try(since_end_seconds: float) -> float | None:
 
 def seconds_since_end(video_job: Manifest, now: datetime) -> float:
     """Return how long ago the job ended; 0 where the clocks do not agree on it."""
-    ended = video_job["status"].get("completionTime")
-    return max(0.0, (now - datetime.fromisoformat(ended)).total_seconds()) if ended else 0.0
+    ended = ended_at(video_job)
+    return max(0.0, (now - ended).total_seconds()) if ended else 0.0
 
 
 def build_delivery(video_job: Manifest, secrets: Sequence[bytes], now: datetime) -> Delivery:

@@ -135,6 +135,13 @@ def test_an_end_that_lies_in_the_future_of_a_wrong_clock_is_now() -> None:
     assert seconds_since_end(finished(), datetime(2026, 1, 1, 0, 1, tzinfo=UTC)) == 60
 
 
+def test_the_tries_go_by_the_api_servers_clock_and_not_by_a_nodes() -> None:
+    written = {"type": "Succeeded", "status": "True", "lastTransitionTime": "2026-01-01T03:00:00Z"}
+    video_job = finished(conditions=[written])  # its completionTime, which a kubelet wrote, is three hours older
+    since_end = seconds_since_end(video_job, datetime(2026, 1, 1, 3, tzinfo=UTC))
+    assert (since_end, seconds_to_next_try(since_end)) == (0, 5)
+
+
 @pytest.mark.parametrize("text", ["", "\n", "whsec_", "whsec_c2hvcnQ=", "whsec_!!!!", SECRET.removeprefix("whsec_")])
 def test_what_is_no_secret_is_refused_and_not_quoted(text: str) -> None:
     with pytest.raises(BadSecret) as raised:
