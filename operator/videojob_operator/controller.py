@@ -72,6 +72,7 @@ class Controller:
         self._health = health
         self._notifier = notifier
         self._tasks: list[asyncio.Task[None]] = []
+        self._unanswered: dict[Key, tuple[Observed, Manifest]] = {}  # changes of phase that may have been carried out
 
     async def start(self) -> None:
         """Fill the cache from full lists, then start the workers: none may see a VideoJob without its Job.
@@ -133,6 +134,7 @@ class Controller:
         if observed.foreign_job() and observed.phase not in TERMINAL_PHASES:
             await self._refresh(key, observed)  # no watch tells of Jobs that are not ours
             observed = cache.observe(key)
+        await self._make_up_for_lost_answer(key, observed)
         now = self._context.clock()
         wanted = wanted_evidence(observed, now)
         evidence = await self._lookups.find(key.namespace, wanted)
@@ -209,11 +211,30 @@ class Controller:
             await self._set_status(key, observed, fields)
 
     async def _set_status(self, key: Key, observed: Observed, fields: Manifest) -> None:
-        patched = await self._client.patch_status(key, observed.video_job or {}, fields)
+        try:
+            patched = await self._client.patch_status(key, observed.video_job or {}, fields)
+        except KubernetesUnavailable:
+            if "phase" in fields:
+                self._unanswered[key] = observed, fields
+            raise
+        self._unanswered.pop(key, None)
         self._context.learn(Kind.VIDEO_JOBS, patched)
         self._context.metrics.count(observed, fields)
         if "phase" in fields:
             await self._tell_of_phase(key, observed, patched)
+
+    async def _make_up_for_lost_answer(self, key: Key, observed: Observed) -> None:
+        """Count and tell of a change whose answer was lost, once it shows: nothing is written again for its sake."""
+        if key not in self._unanswered:
+            return
+        before, fields = self._unanswered[key]
+        is_same = observed.video_job is not None and observed.uid == before.uid
+        if is_same and observed.phase != fields["phase"]:
+            return  # not carried out, or not seen yet: the next try is answered, or meets a conflict
+        del self._unanswered[key]
+        if is_same and observed.video_job:
+            self._context.metrics.count(before, fields)
+            await self._tell_of_phase(key, before, observed.video_job)
 
     async def _tell_of_phase(self, key: Key, observed: Observed, patched: Manifest) -> None:
         """Log a change of phase and record an Event of it; being born is none, and costs no third write."""

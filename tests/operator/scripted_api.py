@@ -46,12 +46,14 @@ class ScriptedApi:
         objects: by plural and name.
         refuse: given method and plural; returns the message of a 403, or None.
         while_listing: called with the plural after a list was read from the store, before it is sent.
+        lose_answer: given method and plural of a write that was made; tells whether its connection breaks then.
         writes: all that were made.
     """
 
     objects: dict[str, dict[str, Manifest]] = field(default_factory=lambda: {kind.value: {} for kind in Kind})
     refuse: Callable[[str, str], str | None] = lambda _method, _plural: None
     while_listing: Callable[[str], None] = lambda _plural: None
+    lose_answer: Callable[[str, str], bool] = lambda _method, _plural: False
     writes: list[Write] = field(default_factory=list)
     _versions: Iterator[int] = field(default_factory=lambda: itertools.count(100))
 
@@ -72,7 +74,10 @@ class ScriptedApi:
             return self._read(plural, name)
         body = json.loads(await request.read())
         self.writes.append(Write(request.method, plural, body))
-        return self._write(request.method, plural, name, body)
+        answer = self._write(request.method, plural, name, body)
+        if self.lose_answer(request.method, plural) and request.transport:
+            request.transport.abort()
+        return answer
 
     def _read(self, plural: str, name: str) -> web.Response:
         store = self.objects.get(plural, {})

@@ -121,3 +121,28 @@ async def test_before_a_job_is_made_again_its_pods_are_looked_at_afresh(live: Li
         api.objects["pods"].clear()
         works.context.forget(Kind.PODS, w.pod())
         await eventually(lambda: bool(api.written("POST", "jobs")), "the next Job")
+
+
+async def test_an_end_whose_write_was_carried_out_and_never_answered_is_counted_and_told_of_once(
+    live: LiveSettings,
+) -> None:
+    api = ScriptedApi()
+    api.put(Kind.VIDEO_JOBS, video_job(cancel=True))
+    async with operator_on(api, live) as works:
+
+        def lose_the_first_answer(method: str, plural: str) -> bool:
+            lost = (method, plural) == ("PATCH", "videojobs") and len(api.written(method, plural)) == 1
+            if lost:  # the watch tells of it all the same
+                works.context.learn(Kind.VIDEO_JOBS, api.objects["videojobs"]["squirrel"])
+            return lost
+
+        api.lose_answer = lose_the_first_answer
+        await works.controller.start()
+        await eventually(lambda: bool(api.written("POST", "events")), "the Event")
+        works.context.queue.add(KEY)
+        await eventually(lambda: not len(works.context.queue), "another look")
+        told = works.context.metrics.render().decode().splitlines()
+    ended = [line for line in told if line.startswith("videojob_finished_total{") and 'outcome="cancelled"' in line]
+    assert [line.rpartition(" ")[2] for line in ended] == ["1.0"]
+    assert [event["reason"] for event in api.written("POST", "events")] == ["Cancelled"]
+    assert len(api.written("PATCH", "videojobs")) == 1
