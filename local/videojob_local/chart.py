@@ -70,6 +70,7 @@ def local_values(storage: Storage, *, api_port: int, tiny_models: dict[str, Path
         "api": {
             "host": "127.0.0.1",
             "port": api_port,
+            "probeHandler": "httpGet",  # a pod's address is loopback here
             "auth": {"mode": "none"},  # whoever is on this machine already
             "requestsPerMinute": 0,
             "updateStrategy": {"type": "Recreate"},

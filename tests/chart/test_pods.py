@@ -54,6 +54,8 @@ def test_an_api_on_loopback_is_probed_from_within(render: Render, host: str) -> 
         assert (python, flag) == ("python", "-c")
         assert f'"{host}", 8000' in code
         assert f'"{path}"' in code
+    (container,) = render(api__host=host, api__probeHandler="httpGet").pod_spec("videojob-api")["containers"]
+    assert "httpGet" in container["readinessProbe"], "on a node whose pods have its own addresses"
 
 
 class Asked(Quiet, BaseHTTPRequestHandler):

@@ -70,6 +70,11 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- if has .Values.api.host (list "127.0.0.1" "::1" "localhost") }}true{{ end -}}
 {{- end -}}
 
+{{/* How the kubelet probes the API: it calls the pod's address, which does not reach a loopback in the pod's own network. */}}
+{{- define "videojob.apiProbeHandler" -}}
+{{- .Values.api.probeHandler | default (ternary "exec" "httpGet" (eq (include "videojob.apiOnLoopback" .) "true")) -}}
+{{- end -}}
+
 {{/* Command that asks the API for a path from within its container, as JSON; no proxy is asked. Takes (list $ "/path"). */}}
 {{- define "videojob.apiProbe" -}}
 {{- $api := (index . 0).Values.api -}}
