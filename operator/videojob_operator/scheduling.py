@@ -96,7 +96,8 @@ def _reason(words: str) -> Reason:
 def _counted(reason: Reason, pod: Manifest, nodes: Sequence[Node]) -> tuple[Reason, str]:
     """Count the GPUs that exist, and say which of them could serve."""
     wanted, fitting = gpus_wanted(pod), [node for node in nodes if fits(pod, node)]
-    exist = f"{_gpus(sum(node.gpus for node in nodes))} exist on {_nodes(nodes)}"
+    count = sum(node.gpus for node in nodes)
+    exist = f"{_gpus(count)} {'exists' if count == 1 else 'exist'} on {_nodes(nodes)}"
     if not fitting:
         return Reason.NO_MATCHING_NODE, f"{_asked_for(pod)}; there are {_inventory(nodes)}"
     open_to_us = [node for node in fitting if not untolerated(pod, node)]
