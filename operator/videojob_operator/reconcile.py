@@ -9,7 +9,7 @@ administrator who changes a model does not disturb what runs.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
@@ -22,12 +22,16 @@ from videojob_operator import limits
 from videojob_operator.endings import hit_gpu_fault
 from videojob_operator.evidence import NO_EVIDENCE, Evidence
 from videojob_operator.job import Past, build_job, is_held, request_of
-from videojob_operator.manifests import Manifest, is_deleting, true_condition, uid_of
+from videojob_operator.manifests import Manifest, is_deleting, moment, true_condition, uid_of
 from videojob_operator.observed import Observed, has_ended
 from videojob_operator.settings import Profile, Settings
 from videojob_operator.status import HELD, Summary, avoided_nodes, derive_status, difference, failures, summarize
 
 NAME_IN_USE_SECONDS = 5.0
+NEW_SETTINGS_SECONDS = 5.0
+SETTINGS_SECONDS = 180
+"""How old a VideoJob gets before a model or profile that is not there counts as unknown: the API, or whoever wrote it,
+may have the new settings before the operator, to whose pod the kubelet brings them within a minute or two."""
 ENDING_SECONDS = 1
 """The activeDeadlineSeconds of a Job that we end."""
 
@@ -252,7 +256,7 @@ def _begin(observed: Observed, video_job: Manifest, settings: Settings, now: dat
         return Decision(_set_status(observed, summary, now))
     accepted = _accept(video_job, settings)
     if isinstance(accepted, Summary):
-        return Decision(_set_status(observed, accepted, now))
+        return _refuse(observed, accepted, now)
     waits = _seconds_to_next_limit(observed, summary, now)
     if why_not := _why_not_yet(observed, accepted.profile, now):
         soon = min(NAME_IN_USE_SECONDS, waits or NAME_IN_USE_SECONDS) if observed.foreign_job() else waits
@@ -261,6 +265,17 @@ def _begin(observed: Observed, video_job: Manifest, settings: Settings, now: dat
     job = build_job(video_job, accepted.resolved, accepted.profile, settings, past)
     create = CreateJob(job, again="jobName" in observed.status)
     return Decision((create, *_set_status(observed, summary, now, accepted.resolved)), waits)
+
+
+def _refuse(observed: Observed, refusal: Summary, now: datetime) -> Decision:
+    """Fail a VideoJob that can never be rendered here; let one wait that may be if the settings are just changing."""
+    created = moment((observed.video_job or {})["metadata"]["creationTimestamp"])
+    is_young = now < created + timedelta(seconds=SETTINGS_SECONDS)
+    if refusal.reason is Reason.INVALID_REQUEST or not is_young:
+        return Decision(_set_status(observed, refusal, now))
+    hint = f"if it was just added it is on its way; {SETTINGS_SECONDS} s after the creation the job fails"
+    waiting = Summary(Phase.PENDING, refusal.reason, refusal.message, hint)
+    return Decision(_set_status(observed, waiting, now), NEW_SETTINGS_SECONDS)
 
 
 def _why_not_yet(observed: Observed, profile: Profile, now: datetime) -> Summary | None:

@@ -80,14 +80,19 @@ def test_a_renderer_that_ends_well_without_a_video_has_failed(studio: Cluster, n
     assert studio.wait_for_phase(name, "Failed")["status"]["reason"] == "ArtifactMissing"
 
 
-def test_an_unknown_model_or_profile_fails_without_a_job(studio: Cluster, name: str) -> None:
+def test_an_unknown_model_or_profile_is_told_at_once_and_gets_no_job(studio: Cluster, name: str) -> None:
+    def status_of(name: str) -> Manifest:
+        found: Manifest = (studio.get(name) or {}).get("status", {})
+        return found
+
     studio.create(name, model="CogVideoX-3b")
-    failed = studio.wait_for_phase(name, "Failed")
-    assert failed["status"]["reason"] == "UnknownModel"
-    assert "CogVideoX-tiny" in failed["status"]["message"]
+    wait_for(lambda: status_of(name).get("reason") == "UnknownModel", "the reason in the status")
+    assert status_of(name)["phase"] == "Pending"
+    assert "CogVideoX-tiny" in status_of(name)["message"]
+    assert "on its way" in status_of(name)["hint"]
     assert studio.job(name) is None
     studio.create(f"{name}-b", spec={"profile": "a100"})
-    assert studio.wait_for_phase(f"{name}-b", "Failed")["status"]["reason"] == "UnknownProfile"
+    wait_for(lambda: status_of(f"{name}-b").get("reason") == "UnknownProfile", "the reason in the status")
 
 
 def test_a_cancelled_job_frees_its_gpus(studio: Cluster, name: str) -> None:

@@ -1,9 +1,13 @@
 """`reconcile` is right in each situation, never acts on a finished job, and comes to rest."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from tests.operator import worlds as w
 from tests.operator.worlds import JOB_UID, NOW, SETTINGS, Manifest, ended, job, observed, pod, video_job
 
+from videojob_operator.manifests import timestamp
 from videojob_operator.observed import Observed
 from videojob_operator.reconcile import (
     NOTHING,
@@ -82,6 +86,33 @@ def test_what_can_never_be_rendered_fails_before_a_job_is_made(spec: Manifest, r
         "Running": "False",
         "Succeeded": "False",
     }
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ({"request": {"prompt": "x", "model": "CogVideoX-3b"}}, "UnknownModel"),
+        ({"profile": "a100"}, "UnknownProfile"),
+    ],
+)
+def test_settings_that_are_just_changing_have_three_minutes_to_come(spec: Manifest, reason: str) -> None:
+    young = video_job(**spec)
+    young["metadata"]["creationTimestamp"] = timestamp(NOW - timedelta(seconds=179))
+    decision = decide(observed(young))
+    assert kinds(decision) == [SetStatus]
+    assert (status_fields(decision)["phase"], status_fields(decision)["reason"]) == ("Pending", reason)
+    assert decision.requeue_after_seconds
+    young["status"] = status_fields(decision)
+    assert decide(observed(young)).actions == (), "to wait costs no write"
+    assert status_fields(reconcile(observed(young), SETTINGS, NOW + timedelta(seconds=1)))["phase"] == "Failed"
+    settings = replace(
+        SETTINGS,
+        catalogue=SETTINGS.catalogue.model_copy(
+            update={"models": {**SETTINGS.catalogue.models, "CogVideoX-3b": SETTINGS.catalogue.models["CogVideoX-2b"]}}
+        ),
+        profiles={**SETTINGS.profiles, "a100": SETTINGS.profiles["h100"]},
+    )
+    assert kinds(reconcile(observed(young), settings, NOW)) == [CreateJob, SetStatus]
 
 
 def test_a_cancelled_job_is_deleted_before_it_is_called_cancelled() -> None:
