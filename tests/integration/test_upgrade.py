@@ -30,8 +30,10 @@ def previous(own_cluster: Cluster) -> Cluster:
         tiny_models=ensure_tiny_models(),
         default_model=chart.tiny_name("2b"),
     )
-    del values["tests"], values["operator"]["readNodes"]  # the previous chart does not know these
-    del values["api"]["auth"], values["api"]["requestsPerMinute"], values["storage"]["brokerUrl"]
+    # The previous chart does not know these.
+    del values["tests"], values["operator"]["readNodes"], values["storage"]["brokerUrl"]
+    for name in ("auth", "requestsPerMinute", "probeHandler"):
+        del values["api"][name]
     where = ["--create-namespace", f"--namespace={cluster.namespace}", "--wait", "--timeout=300s"]
     command = ["install", chart.RELEASE, str(PREVIOUS), "--values=-", *where]
     chart.run_helm(cluster.stack.binaries, cluster.stack.kubeconfig, command, json.dumps(values))
