@@ -48,7 +48,7 @@ class World:
         self.processes.open()
         self.control_plane.start()
         for name in ("kube-controller-manager", "kube-scheduler"):
-            self._arguments[name] = psutil.Process(self.part(name).pid).cmdline()
+            self._arguments[name] = _command(psutil.Process(self.part(name).pid))
             self.processes.stop(name, 10)
 
     def wake(self) -> None:
@@ -116,6 +116,13 @@ class Cost:
     cpu_seconds: float
     rss_mb: float
     peak_rss_mb: float
+
+
+def _command(process: psutil.Process) -> list[str]:
+    """Return a command line, once the shell that starts the program has given way to it."""
+    while (found := process.cmdline())[0] == "sh":
+        time.sleep(0.01)
+    return found
 
 
 class Operator:
