@@ -63,8 +63,9 @@ class World:
         config.write_text(json.dumps(settings))
         self.processes.start("kube-scheduler", scheduler)
         kubeconfig = f"--kubeconfig={self.control_plane.kubeconfig}"
-        managed = "--manage-nodes-with-label-selector=type=kwok"
-        self.processes.start("kwok", [ensure_kwok(), kubeconfig, managed, "--cidr=10.0.0.0/16", f"--config={STAGES}"])
+        nodes = ["--manage-nodes-with-label-selector=type=kwok", "--cidr=10.0.0.0/16"]
+        nodes += ["--node-lease-duration-seconds=40"]  # renewed every 10 s, as kubelets do: else nodes come and go
+        self.processes.start("kwok", [ensure_kwok(), kubeconfig, *nodes, f"--config={STAGES}"])
 
     def rest(self) -> None:
         """End controller manager, scheduler and kwok."""
