@@ -14,11 +14,11 @@ from videojob_operator.endings import was_interrupted
 from videojob_operator.job import MAX_INTERRUPTIONS, number_of
 from videojob_operator.manifests import Manifest, is_deleting, moment, timestamp, true_condition
 from videojob_operator.nodes import nodes_avoided
-from videojob_operator.observed import Observed, has_ended, has_started
+from videojob_operator.observed import Observed, ended_at, has_ended, has_started
 from videojob_operator.scheduling import speaks_of_taints
 from videojob_operator.settings import Profile
 from videojob_operator.status import Summary, failures, forgiven_interruptions
-from videojob_operator.webhook import ended_at, notified
+from videojob_operator.webhook import notified
 
 LOST_SECONDS = 120
 """A pod that has not ended this long after its grace period never will: its node does not answer."""

@@ -44,10 +44,19 @@ def is_deleting(manifest: Manifest) -> bool:
     return "deletionTimestamp" in manifest["metadata"]
 
 
+def condition_of(manifest: Manifest, kind: str) -> Manifest:
+    """Return a condition of the object; empty where there is none."""
+    return next(iter(_conditions(manifest, kind)), {})
+
+
 def true_condition(manifest: Manifest, kind: str) -> Manifest | None:
     """Return a condition of the object if it is True."""
+    return next((each for each in _conditions(manifest, kind) if each["status"] == "True"), None)
+
+
+def _conditions(manifest: Manifest, kind: str) -> list[Manifest]:
     conditions: list[Manifest] = manifest.get("status", {}).get("conditions") or []
-    return next((each for each in conditions if each["type"] == kind and each["status"] == "True"), None)
+    return [each for each in conditions if each["type"] == kind]
 
 
 def moment(text: str) -> datetime:

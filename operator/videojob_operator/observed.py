@@ -1,15 +1,17 @@
 """What one look at a VideoJob finds: the objects themselves, and the few questions the decisions ask of them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
+from videojob.conditions import ConditionType
 from videojob.names import UID_LABEL, is_of_attempt
 from videojob.status import Artifacts
 from videojob.termination import TerminationMessage
 from videojob_operator.job import CONTAINER, QUEUE_LABEL
-from videojob_operator.manifests import Manifest, controller_uid
+from videojob_operator.manifests import Manifest, condition_of, controller_uid, moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,13 @@ def termination(pod: Manifest) -> Manifest | None:
     """Return how the renderer's container ended, None while it has not."""
     ended: Manifest | None = container_status(pod).get("state", {}).get("terminated")
     return ended
+
+
+def ended_at(video_job: Manifest) -> datetime | None:
+    """Return when the end was written, by the API server's clock: completionTime may come from that of a node."""
+    text = condition_of(video_job, ConditionType.SUCCEEDED).get("lastTransitionTime")
+    text = text or video_job.get("status", {}).get("completionTime")
+    return moment(text) if text else None
 
 
 def has_ended(pod: Manifest) -> bool:

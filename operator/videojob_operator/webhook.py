@@ -21,7 +21,8 @@ from yarl import URL
 from videojob.conditions import ConditionStatus, ConditionType
 from videojob.phases import TERMINAL_PHASES, Phase
 from videojob.reasons import Reason
-from videojob_operator.manifests import Manifest, moment, timestamp, uid_of
+from videojob_operator.manifests import Manifest, condition_of, timestamp, uid_of
+from videojob_operator.observed import ended_at
 
 COMPLETED = "video.completed"
 FAILED = "video.failed"
@@ -83,19 +84,7 @@ def is_owed(video_job: Manifest | None) -> bool:
 
 def notified(video_job: Manifest) -> Manifest:
     """Return the condition Notified, empty where there is none."""
-    return _condition(video_job, ConditionType.NOTIFIED)
-
-
-def ended_at(video_job: Manifest) -> datetime | None:
-    """Return when the end was written, by the API server's clock: completionTime may come from that of a node."""
-    text = _condition(video_job, ConditionType.SUCCEEDED).get("lastTransitionTime")
-    text = text or video_job.get("status", {}).get("completionTime")
-    return moment(text) if text else None
-
-
-def _condition(video_job: Manifest, kind: ConditionType) -> Manifest:
-    conditions: list[Manifest] = video_job.get("status", {}).get("conditions") or []
-    return next((each for each in conditions if each["type"] == kind.value), {})
+    return condition_of(video_job, ConditionType.NOTIFIED)
 
 
 def seconds_to_next_try(since_end_seconds: float) -> float | None:

@@ -1,12 +1,11 @@
 """The disaster drill of docs/backup.md: what was saved by kubectl comes back by kubectl, and is not rendered again."""
 
-import subprocess
 from hashlib import sha256
 from pathlib import Path
 
 import httpx
 import pytest
-from backup_page import commands, run_commands
+from backup_page import commands, paste, run_commands
 from cluster import Cluster, Manifest, wait_for
 
 from videojob_local import chart
@@ -14,17 +13,15 @@ from videojob_local import chart
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 
-def shell(
-    cluster: Cluster, script: str, folder: Path, release: str = chart.RELEASE
-) -> subprocess.CompletedProcess[str]:
-    """Run commands of the page as they stand there: kubectl is on PATH, and the namespace the one of the context."""
-    kubectl = f'kubectl() {{ "{cluster.kubectl.program}" --namespace={cluster.namespace} "$@"; }}\n'
-    variables = {
-        "KUBECONFIG": str(cluster.kubectl.kubeconfig),
-        "RELEASE": release,
-        "RELEASE_NAMESPACE": cluster.namespace,
-    }
-    return run_commands(kubectl + script, folder, variables)
+def with_kubectl(cluster: Cluster, script: str) -> str:
+    """Return commands of the page, for a shell where kubectl is on PATH, and its namespace that of the context."""
+    return f'kubectl() {{ "{cluster.kubectl.program}" --namespace={cluster.namespace} "$@"; }}\n{script}'
+
+
+def variables(cluster: Cluster) -> dict[str, str]:
+    """Return what the page tells the reader to set."""
+    kubeconfig = str(cluster.kubectl.kubeconfig)
+    return {"KUBECONFIG": kubeconfig, "RELEASE": chart.RELEASE, "RELEASE_NAMESPACE": cluster.namespace}
 
 
 def video(cluster: Cluster, name: str) -> bytes:
@@ -44,17 +41,16 @@ def test_what_was_saved_comes_back_and_nothing_is_rendered_again(cluster: Cluste
     cluster.wait_for_phase("waiting", "Queued")
     before, content = artifacts(cluster, "kept"), video(cluster, "kept")
 
-    saving = shell(cluster, commands("Save"), tmp_path)
-    assert saving.returncode == 0, saving.stderr
-    refused = shell(cluster, commands("Restore"), tmp_path)
+    save, restore = (with_kubectl(cluster, commands(section)) for section in ("Save", "Restore"))
+    run_commands(save, tmp_path, variables(cluster))
+    refused = paste(restore, tmp_path, variables(cluster))
     assert '"kept" already exists' in refused.stderr
     cluster.kubectl.run("delete", "videojobs", "--all", f"--namespace={cluster.namespace}")
     wait_for(lambda: cluster.job("kept") is None, "the end of the Job", seconds=120)
-    astray = shell(cluster, commands("Restore"), tmp_path, release="another")
+    astray = paste(restore, tmp_path, variables(cluster) | {"RELEASE": "another"})
     assert "no operator of release another" in astray.stderr
     assert cluster.all() == []
-    restoring = shell(cluster, commands("Restore"), tmp_path)
-    assert restoring.returncode == 0, restoring.stderr
+    run_commands(restore, tmp_path, variables(cluster))
 
     cluster.patch("waiting", {"spec": {"suspend": False}})
     cluster.wait_for_phase("waiting", "Succeeded", seconds=300)

@@ -81,28 +81,21 @@ def test_a_renderer_that_ends_well_without_a_video_has_failed(studio: Cluster, n
 
 
 def test_an_unknown_model_or_profile_is_told_at_once_and_gets_no_job(studio: Cluster, name: str) -> None:
-    def status_of(name: str) -> Manifest:
-        found: Manifest = (studio.get(name) or {}).get("status", {})
-        return found
-
     studio.create(name, model="CogVideoX-3b")
-    wait_for(lambda: status_of(name).get("reason") == "UnknownModel", "the reason in the status")
-    assert status_of(name)["phase"] == "Pending"
-    assert "CogVideoX-tiny" in status_of(name)["message"]
-    assert "on its way" in status_of(name)["hint"]
+    status = studio.wait_for_reason(name, "UnknownModel")
+    assert status["phase"] == "Pending"
+    assert "CogVideoX-tiny" in status["message"]
+    assert "on its way" in status["hint"]
     assert studio.job(name) is None
     studio.create(f"{name}-b", spec={"profile": "a100"})
-    wait_for(lambda: status_of(f"{name}-b").get("reason") == "UnknownProfile", "the reason in the status")
+    studio.wait_for_reason(f"{name}-b", "UnknownProfile")
 
 
 def test_a_cancelled_job_frees_its_gpus(studio: Cluster, name: str) -> None:
     studio.create(name, spec={"profile": "all-gpus"})
     running_pod(studio, name)
     studio.create(f"{name}-next", spec={"profile": "all-gpus"})
-    wait_for(
-        lambda: (studio.get(f"{name}-next") or {}).get("status", {}).get("reason") == "GpusTaken",
-        "the scheduler's refusal in the status",
-    )
+    studio.wait_for_reason(f"{name}-next", "GpusTaken")
     waiting = studio.get(f"{name}-next") or {}
     assert "GPUs exist on" in waiting["status"]["message"]
     assert "Insufficient nvidia.com/gpu" in waiting["status"]["message"]
@@ -157,7 +150,7 @@ def test_a_foreign_job_of_the_same_name_is_left_alone_and_waited_for(
     foreign = {"metadata": {"name": name}, "spec": {"template": {"spec": pod}}}
     kubernetes_http.post(studio.url(plural="jobs", group="apis/batch/v1"), json=foreign).raise_for_status()
     uid = studio.create(name, spec={"profile": "sleep"})["metadata"]["uid"]
-    wait_for(lambda: (studio.get(name) or {}).get("status", {}).get("reason") == "NameInUse", "the reason NameInUse")
+    studio.wait_for_reason(name, "NameInUse")
     assert owners(studio.job(name)) == []
     studio.delete(name, "jobs", "apis/batch/v1")
     wait_for(lambda: owners(studio.job(name)) == [uid], "a Job of the VideoJob's own")
@@ -174,7 +167,7 @@ def test_a_job_that_a_quota_forbids_is_made_once_there_is_room(
     counted = f"{quotas}/no-jobs"
     wait_for(lambda: kubernetes_http.get(counted).json().get("status", {}).get("used"), "the quota's first count")
     studio.create(name, spec={"profile": "sleep"})
-    wait_for(lambda: (studio.get(name) or {}).get("status", {}).get("reason") == "QuotaExceeded", "QuotaExceeded")
+    studio.wait_for_reason(name, "QuotaExceeded")
     assert "exceeded quota: no-jobs" in (studio.get(name) or {})["status"]["message"]
     kubernetes_http.delete(counted).raise_for_status()
     studio.wait_for_phase(name, "Starting")
@@ -195,14 +188,14 @@ def test_a_suspended_job_uses_no_gpu_until_it_is_resumed(studio: Cluster, name: 
 
 def test_a_pod_that_fits_nowhere_says_so_in_the_schedulers_words(studio: Cluster, name: str) -> None:
     studio.create(name, spec={"profile": "nowhere"})
-    wait_for(lambda: (studio.get(name) or {}).get("status", {}).get("reason") == "NoMatchingNode", "NoMatchingNode")
+    studio.wait_for_reason(name, "NoMatchingNode")
     assert "node affinity/selector" in (studio.get(name) or {})["status"]["message"]
     studio.delete(name)
 
 
 def test_an_image_that_cannot_be_pulled_is_named(studio: Cluster, name: str) -> None:
     studio.create(name, spec={"profile": "no-image"})
-    wait_for(lambda: (studio.get(name) or {}).get("status", {}).get("reason") == "ImagePullFailed", "ImagePullFailed")
+    studio.wait_for_reason(name, "ImagePullFailed")
     assert "registry.invalid/none:1" in (studio.get(name) or {})["status"]["message"]
     studio.delete(name)
 

@@ -122,13 +122,13 @@ def _renderers(studio: Cluster, name: str) -> list[int]:
 
 def test_a_pod_that_the_cluster_refuses_is_explained(studio: Cluster, name: str) -> None:
     studio.create(name, spec={"profile": "no-class"})
-    wait_for(lambda: status(studio, name).get("reason") == "JobRejected", "JobRejected", seconds=240)
+    studio.wait_for_reason(name, "JobRejected", seconds=240)
     assert "no PriorityClass with name absent" in status(studio, name)["message"]
     studio.delete(name)
 
 
 def test_a_volume_that_is_missing_is_named(studio: Cluster, name: str) -> None:
     studio.create(name, spec={"profile": "no-volume"})
-    wait_for(lambda: status(studio, name).get("reason") == "VolumeUnavailable", "VolumeUnavailable", seconds=240)
+    studio.wait_for_reason(name, "VolumeUnavailable", seconds=240)
     assert 'secrets "absent" not found' in status(studio, name)["message"]
     studio.delete(name)

@@ -17,10 +17,10 @@ def commands(section: str) -> str:
     return block[1]
 
 
-def run_commands(
+def paste(
     script: str, folder: Path, environment: Mapping[str, str], programs: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run commands in a folder, as a reader pastes them into a shell.
+    """Run commands in a folder as a reader pastes them into a shell, which goes on after one that fails.
 
     Args:
         script: the commands.
@@ -37,3 +37,9 @@ def run_commands(
         text=True,
         check=False,
     )
+
+
+def run_commands(script: str, folder: Path, environment: Mapping[str, str], programs: Path | None = None) -> None:
+    """Run commands of which none may fail; for the arguments see `paste`."""
+    result = paste(f"set -eu\n{script}", folder, environment, programs)
+    assert result.returncode == 0, result.stderr

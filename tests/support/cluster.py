@@ -183,6 +183,15 @@ class Cluster:
         assert found
         return found
 
+    def wait_for_reason(self, name: str, reason: str, *, seconds: float = 30) -> Manifest:
+        """Wait until the status of a VideoJob has a reason, whatever its phase, and return the status."""
+
+        def status() -> Manifest:
+            return (self.get(name) or {}).get("status", {})
+
+        wait_for(lambda: status().get("reason") == reason, f"the reason {reason} of {name}", seconds=seconds)
+        return status()
+
     def _read(self, url: str) -> Manifest | None:
         answer = self.http.get(url)
         if answer.status_code == 404:
